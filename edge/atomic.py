@@ -24,9 +24,13 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
     try:
         return _replace(target, data)
     except FileNotFoundError as error:
-        raise NotFoundError(f"cannot save {target}: the folder {target.parent} does not exist; make it first") from error
+        raise NotFoundError(
+            f"cannot save {target}: the folder {target.parent} does not exist; make it first"
+        ) from error
     except OSError as error:
-        raise EdgeError(f"cannot save {target}: {error.strerror or error}; the old file, if any, is untouched") from error
+        raise EdgeError(
+            f"cannot save {target}: {error.strerror or error}; the old file, if any, is untouched"
+        ) from error
 
 
 def _replace(target: Path, data: bytes) -> Path:

@@ -55,7 +55,9 @@ class Sound:
             UsageError: the name does not end in .wav.
         """
         if Path(path).suffix.lower() not in (".wav", ".wave"):
-            raise UsageError(f"cannot save a sound as {Path(path).name!r}: only WAV is written; end the name in .wav")
+            raise UsageError(
+                f"cannot save a sound as {Path(path).name!r}: only WAV is written; end the name in .wav"
+            )
         return atomic.write_bytes(path, self.wav())
 
 
@@ -148,7 +150,9 @@ def _check_length(frames: int, rate: int, name: str) -> None:
     if frames < 1:
         raise MediaError(f"{name} holds no sound (0 samples); record it again")
     if frames > MAX_SECONDS * rate:
-        raise MediaError(f"{name} lasts {frames / rate:,.0f} s, the limit is {MAX_SECONDS} s; cut it into shorter pieces")
+        raise MediaError(
+            f"{name} lasts {frames / rate:,.0f} s, the limit is {MAX_SECONDS} s; cut it into shorter pieces"
+        )
 
 
 def _finish(blocks: Iterator[Samples], original: int, rate: int, name: str) -> Sound:

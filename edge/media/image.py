@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 64_000_000  # a 64-megapixel photograph; 192 MB as RGB
 MAX_BYTES = 100_000_000
-_READ = {"PNG": "PNG", "JPEG": "JPEG", "WebP": "WEBP", "GIF": "GIF", "BMP": "BMP"}  # kind by first bytes -> Pillow's name
+_READ = {
+    "PNG": "PNG",
+    "JPEG": "JPEG",
+    "WebP": "WEBP",
+    "GIF": "GIF",
+    "BMP": "BMP",
+}  # kind by first bytes -> Pillow's name
 _WRITE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP"}
 _CURE = "give a PNG, JPEG, WebP, GIF or BMP picture"
 
@@ -56,7 +62,9 @@ class Picture:
         """
         written = _WRITE.get(Path(path).suffix.lower())
         if written is None:
-            raise UsageError(f"cannot save a picture as {Path(path).name!r}: end the name in one of {' '.join(_WRITE)}")
+            raise UsageError(
+                f"cannot save a picture as {Path(path).name!r}: end the name in one of {' '.join(_WRITE)}"
+            )
         return atomic.write_bytes(path, _encode(self.pixels, written))
 
 
@@ -130,7 +138,9 @@ def _decode(data: bytes, kind: str, name: str) -> Pixels:
 
 
 def _too_large(name: str, width: int, height: int) -> MediaError:
-    return MediaError(f"{name} claims {width} x {height} pixels, the limit is {MAX_PIXELS:,}; scale it down first")
+    return MediaError(
+        f"{name} claims {width} x {height} pixels, the limit is {MAX_PIXELS:,}; scale it down first"
+    )
 
 
 def _upright(opened: PillowImage, operations: Any) -> PillowImage:

@@ -34,7 +34,9 @@ def load(source: str | Path | bytes, *, limit: int) -> tuple[bytes, str]:
         NotFoundError: no such file.
         MediaError: not a plain file, empty, larger than `limit` bytes, or unreadable.
     """
-    data, name = (bytes(source), "the data") if isinstance(source, bytes | bytearray) else _read(Path(source), limit)
+    data, name = (
+        (bytes(source), "the data") if isinstance(source, bytes | bytearray) else _read(Path(source), limit)
+    )
     if not data:
         raise MediaError(f"{name} is empty (0 bytes); give a file with content")
     if len(data) > limit:
@@ -105,7 +107,12 @@ def _words(data: bytes) -> str:
 def seems(data: bytes) -> str:
     """`kind` for a sentence: "it looks like a text file"."""
     found = kind(data)
-    words = {"text": "a text file", "HTML": "a web page (HTML)", "SVG": "an SVG drawing", "unknown": "no kind of file known here"}
+    words = {
+        "text": "a text file",
+        "HTML": "a web page (HTML)",
+        "SVG": "an SVG drawing",
+        "unknown": "no kind of file known here",
+    }
     return f"it looks like {words.get(found) or f'{_article(found)} {found} file'}"
 
 

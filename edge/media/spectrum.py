@@ -69,7 +69,9 @@ def mel_filters() -> NDArray[np.float32]:
     rising = (hertz[None] - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - hertz[None]) / np.diff(edges)[1:, None]
     area = 2.0 / (edges[2:] - edges[:-2])
-    filters: NDArray[np.float32] = (np.maximum(0, np.minimum(rising, falling)) * area[:, None]).astype(np.float32)
+    filters: NDArray[np.float32] = (np.maximum(0, np.minimum(rising, falling)) * area[:, None]).astype(
+        np.float32
+    )
     filters.setflags(write=False)
     return filters
 
@@ -90,14 +92,18 @@ def _mel_to_hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _window() -> NDArray[np.float32]:
-    window: NDArray[np.float32] = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
+    window: NDArray[np.float32] = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(
+        np.float32
+    )
     return window
 
 
 def _stft(padded: NDArray[np.float32], frames: int) -> NDArray[np.complex64]:
     """(n + 1024,) -> (frames, 513), the first frame starting at sample 0 of the padded signal."""
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][:frames]
-    spectrum: NDArray[np.complex64] = np.fft.rfft(windows * _window(), axis=-1).astype(np.complex64, copy=False)
+    spectrum: NDArray[np.complex64] = np.fft.rfft(windows * _window(), axis=-1).astype(
+        np.complex64, copy=False
+    )
     return spectrum
 
 
@@ -139,3 +145,12 @@ def _magnitudes(mel: NDArray[Any], rounds: int = 24) -> NDArray[np.float32]:
 @lru_cache(maxsize=1)
 def _pseudo_inverse() -> NDArray[np.float32]:
     return np.linalg.pinv(mel_filters()).T.astype(np.float32)
+
+
+PEAK = 0.6  # the level codecs hear: loudness should not cost codes
+
+
+def level(samples: NDArray[Any]) -> Samples:
+    """Samples scaled so that their peak is 0.6; near-silence (peak under 0.001) is left as it is."""
+    peak = float(np.abs(samples).max(initial=0.0))
+    return np.asarray(samples * (PEAK / peak) if peak > 1e-3 else samples, dtype=np.float32)

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from edge.errors import MediaError
 
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
-_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")  # KSDATAFORMAT_SUBTYPE_* after the two bytes of the tag
+_GUID_TAIL = bytes.fromhex(
+    "000000001000800000aa00389b71"
+)  # KSDATAFORMAT_SUBTYPE_* after the two bytes of the tag
 _CODECS = {0x0002: "Microsoft ADPCM", 0x0006: "A-law", 0x0007: "mu-law", 0x0011: "IMA ADPCM", 0x0031: "GSM 6.10",
            0x0040: "G.721 ADPCM", 0x0050: "MPEG", 0x0055: "MP3", 0x00FF: "AAC"}  # fmt: skip
 _STREAMED = 0xFFFFFFFF  # a writer to a pipe does not know the size
@@ -50,12 +52,16 @@ def parse(data: bytes, name: str) -> WaveHeader:
     chunks = _chunks(data, name)
     if "fmt " not in chunks or "data" not in chunks:
         missing = "fmt" if "fmt " not in chunks else "data"
-        raise MediaError(f"{name} is a WAV file without a '{missing}' chunk; it is damaged, record or convert it again")
+        raise MediaError(
+            f"{name} is a WAV file without a '{missing}' chunk; it is damaged, record or convert it again"
+        )
     floating, bits, channels, rate = _format(data, *chunks["fmt "], name)
     start, size = chunks["data"]
     frame = channels * bits // 8
     if size % frame:
-        raise MediaError(f"{name}: {size} bytes of samples do not divide into frames of {frame} bytes; {_CURE}")
+        raise MediaError(
+            f"{name}: {size} bytes of samples do not divide into frames of {frame} bytes; {_CURE}"
+        )
     return WaveHeader(floating, bits, channels, rate, start, size // frame)
 
 
@@ -69,7 +75,9 @@ def _chunks(data: bytes, name: str) -> dict[str, tuple[int, int]]:
         if key == "data" and size == _STREAMED:
             size = left
         if size > left:
-            raise MediaError(f"{name} is cut short: its '{key.strip()}' chunk says {size:,} bytes, {left:,} are there; copy it again")
+            raise MediaError(
+                f"{name} is cut short: its '{key.strip()}' chunk says {size:,} bytes, {left:,} are there; copy it again"
+            )
         found.setdefault(key, (at + 8, size))
         at += 8 + size + size % 2
     return found
@@ -82,14 +90,22 @@ def _format(data: bytes, start: int, size: int, name: str) -> tuple[bool, int, i
     if tag == _EXTENSIBLE:
         tag = _subformat(data, start, size, name)
     if tag not in (_PCM, _FLOAT):
-        raise MediaError(f"{name} is compressed with {_CODECS.get(tag, f'codec 0x{tag:04x}')}, which is not read here; {_CURE}")
+        raise MediaError(
+            f"{name} is compressed with {_CODECS.get(tag, f'codec 0x{tag:04x}')}, which is not read here; {_CURE}"
+        )
     allowed = (8, 16, 24, 32) if tag == _PCM else (32, 64)
     if bits not in allowed:
-        raise MediaError(f"{name} has {bits}-bit samples, expected one of {', '.join(map(str, allowed))}; {_CURE}")
+        raise MediaError(
+            f"{name} has {bits}-bit samples, expected one of {', '.join(map(str, allowed))}; {_CURE}"
+        )
     if channels not in _CHANNELS or rate not in _RATES:
-        raise MediaError(f"{name} claims {channels} channels at {rate} Hz, expected 1-32 at 1000-768000; {_CURE}")
+        raise MediaError(
+            f"{name} claims {channels} channels at {rate} Hz, expected 1-32 at 1000-768000; {_CURE}"
+        )
     if align != channels * bits // 8:
-        raise MediaError(f"{name} claims frames of {align} bytes, {channels} x {bits} bits make {channels * bits // 8}; {_CURE}")
+        raise MediaError(
+            f"{name} claims frames of {align} bytes, {channels} x {bits} bits make {channels * bits // 8}; {_CURE}"
+        )
     return tag == _FLOAT, bits, channels, rate
 
 
@@ -123,4 +139,9 @@ def write(samples: NDArray[Any], sample_rate: int) -> bytes:
     """A mono 16-bit PCM WAV file of samples (n,) in [-1, 1]; louder values are clipped."""
     body = np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, _PCM, 1, sample_rate, 2 * sample_rate, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", 4 + len(fmt) + 8 + len(body), b"WAVE") + fmt + struct.pack("<4sI", b"data", len(body)) + body
+    return (
+        struct.pack("<4sI4s", b"RIFF", 4 + len(fmt) + 8 + len(body), b"WAVE")
+        + fmt
+        + struct.pack("<4sI", b"data", len(body))
+        + body
+    )

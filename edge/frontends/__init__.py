@@ -1,0 +1,1 @@
+"""Frontends: media to segments, ids to media. They know nothing of engines."""

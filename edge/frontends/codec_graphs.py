@@ -1,0 +1,127 @@
+"""The pair of ONNX graphs of one codec: encoder and decoder, codes at the border.
+
+Job: check at load that both graphs speak of the block the vocabulary declares; open each at first use; ids <-> codes; a small
+cache, so that the same media is encoded once. Ignorance: pixels and samples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import IntegrityError, ModalityError
+from edge.formats import onnx_file
+from edge.onnx_session import OnnxSession
+from edge.segments import TokenSegment
+from edge.vocabulary import MediaBlock
+
+_CACHED = 32  # spans kept; a picture's span is 64 ids
+
+
+class CodecGraphs:
+    """Ids of one block from arrays, and arrays from ids. Either path may be None: that direction is not supported."""
+
+    def __init__(
+        self, encoder: Path | None, decoder: Path | None, block: MediaBlock, *, threads: int = 1
+    ) -> None:
+        """Read and check the metadata of both files; native code is not touched yet.
+
+        Raises:
+            NotFoundError: a file is missing.
+            IntegrityError: a graph is made for another block, or the two are not of one training.
+        """
+        self.block, self._threads = block, threads
+        self._paths = {"encoder": encoder, "decoder": decoder}
+        self._sessions: dict[str, OnnxSession] = {}
+        self._spans: OrderedDict[bytes, TokenSegment] = OrderedDict()
+        facts = [_facts(path, block) for path in (encoder, decoder) if path is not None]
+        versions = {version for _, version in facts if version}
+        if len(versions) > 1:
+            raise IntegrityError(
+                f"{encoder} and {decoder} come from different trainings (versions {' and '.join(sorted(versions))}); "
+                "take both from one bundle"
+            )
+        self._codes = min((codes for codes, _ in facts), default=block.size)
+
+    def encode(self, values: NDArray[Any]) -> TokenSegment:
+        """The span of one input array, opener and closer included.
+
+        Raises:
+            ModalityError: no encoder.
+            IntegrityError: the graph gave codes outside of its block.
+        """
+        key = hashlib.sha256(repr(values.shape).encode() + values.tobytes()).digest()
+        if key in self._spans:
+            self._spans.move_to_end(key)
+            return self._spans[key]
+        self._spans[key] = span = self._encoded(values)
+        if len(self._spans) > _CACHED:
+            self._spans.popitem(last=False)
+        return span
+
+    def _encoded(self, values: NDArray[Any]) -> TokenSegment:
+        codes = self._run("encoder", values).reshape(-1)
+        if not len(codes) or codes.min() < 0 or codes.max() >= self._codes:
+            raise IntegrityError(
+                f"{self._paths['encoder']} gave codes outside of 0..{self._codes - 1}; the file is damaged"
+            )
+        ids = (int(code) + self.block.base for code in codes)
+        return TokenSegment((self.block.opener, *ids, self.block.closer))
+
+    def decode(self, ids: Sequence[int]) -> NDArray[Any]:
+        """The decoder's array for ids of the block.
+
+        Raises:
+            ModalityError: no decoder.
+            IntegrityError: an id is not of the block.
+        """
+        wrong = next((i for i in ids if not self.block.holds(i)), None)
+        if wrong is not None:
+            last = self.block.base + self.block.size - 1
+            raise IntegrityError(
+                f"id {wrong} is no {self.block.kind} code; they are {self.block.base}..{last}"
+            )
+        codes = np.asarray(ids, dtype=np.int64) - self.block.base
+        # the block may be wider than the codebook; codes past its end were never trained
+        return self._run("decoder", np.minimum(codes, self._codes - 1)[None])
+
+    def _run(self, part: str, values: NDArray[Any]) -> NDArray[Any]:
+        path = self._paths[part]
+        if path is None:
+            verb = "read" if part == "encoder" else "make"
+            raise ModalityError(f"this model does not {verb} {self.block.kind}s" if self.block.kind == "image"
+                                else f"this model does not {verb} sound")  # fmt: skip
+        session = self._sessions.get(part) or self._sessions.setdefault(
+            part, OnnxSession(path, threads=self._threads)
+        )
+        result: NDArray[Any] = session.run({session.inputs[0]: values}, session.outputs[:1])[0]
+        return result
+
+    def close(self) -> None:
+        """Free native memory; the graphs open again at the next use."""
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()
+
+
+def _facts(path: Path, block: MediaBlock) -> tuple[int, str]:
+    """Number of codes and version that a graph declares, checked against the block."""
+    metadata = onnx_file.look(path).metadata
+    kind, base = metadata.get("edge.block"), metadata.get("edge.base")
+    if kind != block.kind or base != str(block.base):
+        raise IntegrityError(
+            f"{path} is made for block {kind!r} at id {base}, the vocabulary has {block.kind!r} at {block.base}; "
+            "take the codecs and the decoder from one bundle"
+        )
+    codes = metadata.get("edge.codes", "")
+    if not (codes.isascii() and codes.isdecimal()) or not 0 < int(codes) <= block.size:
+        raise IntegrityError(
+            f"{path} declares {codes or 'no'} codes, the vocabulary's block holds {block.size}"
+        )
+    return int(codes), metadata.get("edge.version", "")
