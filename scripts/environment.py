@@ -1,10 +1,10 @@
 """Make the virtual environment: `python3 scripts/environment.py [VENV] [EXTRA ...]`.
 
-Job: check Python and the compiler, build the llama-cpp-python wheel once with the flags it needs, install the rest.
+Job: check Python and the compiler, build the llama-cpp-python wheel once with its flags, install the rest.
 Ignorance: standard library only, and nothing of Edge: it runs before anything is installed.
 
-Why its own wheel cache: GCC 12 and older miscompile llama.cpp's AMX kernels without FLAGS, and pip's cache of built
-wheels does not look at the environment, so that a wheel without the flags could be reused silently.
+Why its own wheel cache: GCC 12 and older miscompile llama.cpp's AMX kernels without FLAGS, and pip's cache
+of built wheels ignores the environment, so that a wheel without the flags could be reused silently.
 """
 
 from __future__ import annotations

@@ -1,0 +1,59 @@
+"""The flags that more than one verb has, spelled as the ecosystem spells them.
+
+Job: one typed alias per flag, and the options that they mean together.
+Ignorance: models, replies, terminals.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.options import EngineOptions, SamplingOptions
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A name, a bundle folder or a .gguf file.")]
+OptionalModel = Annotated[
+    str | None, typer.Argument(metavar="[MODEL]", help="A name, a bundle folder or a .gguf file.")
+]
+ModelFlag = Annotated[
+    str | None, typer.Option("-m", "--model", help="The model, where no positional one is given.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+System = Annotated[str | None, typer.Option("-s", "--system", help="The system message.")]
+Images = Annotated[list[Path] | None, typer.Option("--image", help="Attach a picture; may be repeated.")]
+Audios = Annotated[list[Path] | None, typer.Option("--audio", help="Attach a sound; may be repeated.")]
+Temperature = Annotated[float | None, typer.Option("--temp", min=0.0, help="0 = always the likeliest token.")]
+TopK = Annotated[int | None, typer.Option("--top-k", min=0, help="Tokens kept; 0 = all.")]
+TopP = Annotated[
+    float | None, typer.Option("--top-p", min=0.0, max=1.0, help="Probability mass kept; 1 = all.")
+]
+MinP = Annotated[
+    float | None, typer.Option("--min-p", min=0.0, max=1.0, help="Floor relative to the likeliest.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same answer.")]
+MaxTokens = Annotated[int | None, typer.Option("-n", "--max-tokens", min=1, help="New text tokens at most.")]
+Context = Annotated[int | None, typer.Option("-c", "--context", min=16, help="Context length in tokens.")]
+Threads = Annotated[
+    int | None, typer.Option("-t", "--threads", min=1, help="Compute threads; default: chosen.")
+]
+
+
+def sampling(
+    temperature: float | None,
+    top_k: int | None,
+    top_p: float | None,
+    min_p: float | None,
+    seed: int | None,
+    max_tokens: int | None,
+) -> SamplingOptions:
+    """What the sampling flags mean; a flag that was not given leaves the bundle's own value."""
+    return SamplingOptions(
+        temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, seed=seed, max_tokens=max_tokens
+    )
+
+
+def engine(context: int | None, threads: int | None) -> EngineOptions:
+    """What -c and -t mean."""
+    return EngineOptions(context_length=context, threads=threads)

@@ -1,0 +1,139 @@
+"""`edge`: finds the verb, runs it, turns every failure into one line and an exit code.
+
+Job: the table of verbs (imported only when asked for), plugin verbs by entry point, the error boundary.
+Ignorance: what any verb does; no flag of any verb.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated, Any, NoReturn, cast
+
+import typer
+from typer.core import TyperGroup
+
+from edge.errors import DoesNotFitError, EdgeError
+
+PLUGINS = "edge.commands"  # the entry point group; a plugin is a function with typer annotations
+VERBS = {
+    "chat": "Talk with a model: text, pictures and sounds, in and out.",
+    "run": "Answer one prompt and exit; only the answer goes to stdout.",
+    "list": "The bundles on this machine.",
+    "show": "What a model is, reads, makes and weighs.",
+    "verify": "Check every file of a bundle against its manifest.",
+    "doctor": "Check this machine: versions, memory, threads, the native engine.",
+    "version": "The versions of Edge and of what it runs on.",
+}
+
+
+class VerbGroup(TyperGroup):
+    """Verbs by name; importing one waits until it is called."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        """Our verbs, then the plugins'."""
+        return [*VERBS, *sorted(plugins())]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+        """The verb as a command, or None."""
+        if cmd_name in VERBS:
+            return as_command(cmd_name, import_module(f"edge.cli.{cmd_name}").command)
+        plugin = plugins().get(cmd_name)
+        return None if plugin is None else as_command(cmd_name, plugin.load())
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
+        """The list of verbs, from the table alone."""
+        rows = list(VERBS.items()) + [(name, plugin_summary(p)) for name, p in sorted(plugins().items())]
+        with formatter.section("Verbs"):
+            formatter.write_dl(rows)
+
+
+def as_command(name: str, function: Callable[..., Any]) -> Any:
+    """A function with typer annotations as a command with plain help."""
+    verb = typer.Typer(add_completion=False, rich_markup_mode=None)
+    verb.command(name)(function)
+    return typer.main.get_command(verb)
+
+
+def plugins() -> dict[str, EntryPoint]:
+    """Verbs that installed distributions add; a plugin cannot replace one of ours."""
+    return {p.name: p for p in entry_points(group=PLUGINS) if p.name not in VERBS}
+
+
+def plugin_summary(plugin: EntryPoint) -> str:
+    """One line about a plugin without importing it: its distribution's name is all that metadata knows."""
+    return f"Added by {plugin.dist.name}." if plugin.dist else "Added by a plugin."
+
+
+app = typer.Typer(
+    name="edge",
+    cls=VerbGroup,
+    help="A natively multimodal model on this machine: text, pictures and sounds in and out, offline.",
+    epilog="`edge VERB --help` tells a verb's flags.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from edge import __version__
+
+        typer.echo(f"edge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command line and exit: 0 ok, 2 usage, an EdgeError's own code, 130 interrupted, else 1."""
+    try:
+        command = cast(Callable[..., Any], typer.main.get_command(app))
+        command(args=None if arguments is None else list(arguments), prog_name="edge")
+    except EdgeError as error:
+        fail(error.exit_code, str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("EDGE_DEBUG"):
+            raise
+        fail(*explained(error))
+    sys.exit(0)
+
+
+def explained(error: Exception) -> tuple[int, str]:
+    """Exit code and one line for a failure that nobody translated."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DoesNotFitError.exit_code, f"no space left on the disk: free some and run it again ({error})"
+    if isinstance(error, MemoryError):
+        return (
+            DoesNotFitError.exit_code,
+            "not enough memory: close something, or use -c with a smaller context",
+        )
+    if isinstance(error, OSError):
+        return 1, str(error)
+    return 1, f"unexpected {type(error).__name__}: {error}. EDGE_DEBUG=1 shows the traceback"
+
+
+def fail(code: int, message: str) -> NoReturn:
+    """One line on stderr, then out."""
+    print("edge: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

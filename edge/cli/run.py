@@ -1,0 +1,181 @@
+"""`edge run`: one prompt, one answer.
+
+Job: gather the prompt from arguments, flags and stdin; stream the answer to stdout, or put it into one file.
+Ignorance: how a reply is made. Media made unasked are saved in the current folder, named on stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from edge.cli import attachments, flags, output
+from edge.cli.screen import Screen, Shown, interruptible
+from edge.errors import EdgeError, UsageError
+from edge.messages import Part, Text
+from edge.options import SamplingOptions
+
+if TYPE_CHECKING:
+    from edge.model import Model
+
+Kind = Literal["text", "image", "audio"]
+BY_ENDING: dict[str, Kind] = {".png": "image", ".wav": "audio", ".txt": "text", ".md": "text"}
+TASKS = {"image": "draw", "audio": "speak"}  # kind asked for -> the manifest's wording of the task
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one command line asks for."""
+
+    parts: list[Part]
+    system: str | None
+    make: Kind | None
+    target: str | None  # a file, "-" for stdout as bytes, None for text on stdout
+    sampling: SamplingOptions
+    as_json: bool
+
+
+def command(
+    model: flags.OptionalModel = None,
+    prompt: Annotated[
+        str | None, typer.Argument(metavar="[PROMPT]", help="What to say; - or nothing: stdin.")
+    ] = None,
+    prompt_flag: Annotated[str | None, typer.Option("-p", "--prompt", help="The prompt, as a flag.")] = None,
+    model_flag: flags.ModelFlag = None,
+    system: flags.System = None,
+    image: flags.Images = None,
+    audio: flags.Audios = None,
+    make: Annotated[
+        Kind | None, typer.Option("--make", help="Answer with this; default: the model chooses.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("-o", "--output", help="Answer into .png, .wav, .txt, or - for bytes on stdout."),
+    ] = None,
+    temp: flags.Temperature = None,
+    top_k: flags.TopK = None,
+    top_p: flags.TopP = None,
+    min_p: flags.MinP = None,
+    seed: flags.Seed = None,
+    max_tokens: flags.MaxTokens = None,
+    context: flags.Context = None,
+    threads: flags.Threads = None,
+    as_json: flags.Json = False,
+) -> None:
+    """Answer one prompt and exit; only the answer goes to stdout."""
+    name, words = (model, [prompt]) if model_flag is None else (model_flag, [model, prompt])
+    if name is None:
+        raise UsageError("no model is named: edge run pico 'Draw a red circle.'")
+    request = Request(
+        parts=attachments.gather(image or [], audio or [], whole_prompt([*words, prompt_flag])),
+        system=system,
+        make=kind_of(target, make),
+        target=target,
+        sampling=flags.sampling(temp, top_k, top_p, min_p, seed, max_tokens),
+        as_json=as_json,
+    )
+    if not request.parts:
+        raise UsageError("the prompt is empty: add words, --image, --audio, or pipe text in")
+    import edge
+
+    with edge.load(name, engine=flags.engine(context, threads)) as loaded:
+        answer(loaded, request)
+
+
+def whole_prompt(words: list[str | None]) -> str:
+    """What was typed, then what was piped in, a blank line between."""
+    typed = " ".join(word for word in words if word and word != "-")
+    piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read().strip()
+    return "\n\n".join(piece for piece in (typed, piped) if piece)
+
+
+def kind_of(target: str | None, make: Kind | None) -> Kind | None:
+    """What the answer must be, by --make and by the ending of -o."""
+    if target is None or target == "-":
+        return make
+    ending = Path(target).suffix.lower()
+    if ending not in BY_ENDING:
+        raise UsageError(
+            f"-o {target} ends in {ending or 'nothing'}, expected {', '.join(BY_ENDING)}, or - for stdout"
+        )
+    if make not in (None, BY_ENDING[ending]):
+        raise UsageError(f"--make {make} and -o {target} disagree: leave one of them out")
+    return BY_ENDING[ending]
+
+
+def answer(model: Model, request: Request) -> None:
+    """Stream one reply to where it was asked for."""
+    quiet = request.as_json or request.target is not None
+    folder = None if request.target is not None else Path.cwd()
+    screen = Screen(None if quiet else sys.stdout, folder=folder, pictures=not quiet and sys.stdout.isatty())
+    chat = model.chat(system=request.system)
+    parts = worded(model, request.parts, request.make)
+    with interruptible(chat.cancel):
+        shown = screen.show(chat.send(*parts, make=request.make, sampling=request.sampling))
+    if not quiet:
+        screen.write("\n" if shown.text else "")
+    if shown.finished.reason == "cancelled":
+        raise typer.Exit(INTERRUPTED)
+    if request.target is not None:
+        deliver(shown, request)
+    if request.as_json and request.target != "-":
+        output.as_json(described(model, shown))
+
+
+def worded(model: Model, parts: list[Part], make: Kind | None) -> list[Part]:
+    """A bare subject in the wording that the model was trained on: "a red circle" -> "Draw a red circle."."""
+    template = model.manifest.prompts.get(TASKS.get(make or "", ""), "")
+    if len(parts) != 1 or not isinstance(parts[0], Text) or "{text}" not in template:
+        return parts
+    text, opening = parts[0].text, template.split("{text}")[0].strip().lower()
+    return parts if text.lower().startswith(opening) else [Text(template.replace("{text}", text))]
+
+
+def deliver(shown: Shown, request: Request) -> None:
+    """Put the answer into the file, or its bytes on stdout."""
+    target = str(request.target)
+    data = payload(shown, request.make)
+    if target == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    from edge import atomic
+
+    shown.files.append(atomic.write_bytes(target, data))
+    output.note(f"[saved to {target}]")
+
+
+def payload(shown: Shown, make: Kind | None) -> bytes:
+    """The one thing that was asked for; without a wish, the first medium, else the text.
+
+    Raises:
+        EdgeError: the model answered with something else.
+    """
+    if shown.pictures and make in (None, "image"):
+        return bytes(shown.pictures[0].png())
+    if shown.sound is not None and make in (None, "audio"):
+        return bytes(shown.sound.wav())
+    if make in (None, "text"):
+        return (shown.text.strip() + "\n").encode()
+    wanted = "picture" if make == "image" else "sound"
+    raise EdgeError(
+        f"the model made no {wanted}, it answered {shown.text.strip()[:60]!r}: try another --seed"
+    )
+
+
+def described(model: Model, shown: Shown) -> dict[str, Any]:
+    """The reply as JSON."""
+    usage, timings = shown.finished.usage, shown.finished.timings
+    return {
+        "model": model.name,
+        "text": shown.text.strip(),
+        "files": [str(path) for path in shown.files],
+        "finish_reason": shown.finished.reason,
+        "usage": {**asdict(usage), "completion_tokens": usage.completion_tokens},
+        "timings": {**asdict(timings), "tokens_per_second": round(timings.tokens_per_second(usage), 2)},
+    }

@@ -1,0 +1,140 @@
+"""One reply as it is made: text to a stream, pictures to the terminal, media to files.
+
+Job: turn events into what a person sees and keeps. Ignorance: models, prompts, verbs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+from edge.cli import output
+from edge.events import AudioChunk, Event, Finished, ImageMade, MediaProgress, TextDelta
+
+
+@dataclass
+class Shown:
+    """What one reply was."""
+
+    text: str = ""
+    pictures: list[Any] = field(default_factory=list)  # of edge.media.image.Picture
+    sound: Any | None = None  # edge.media.audio.Sound, all spans joined
+    files: list[Path] = field(default_factory=list)
+    finished: Finished = field(default_factory=lambda: Finished("end"))
+
+
+class Screen:
+    """Shows replies. No `out`: text is only gathered. No `folder`: media stay in memory."""
+
+    def __init__(
+        self, out: TextIO | None, *, folder: Path | None, pictures: bool, progress: bool | None = None
+    ) -> None:
+        self.out = out
+        self.folder = folder
+        self.pictures = pictures
+        self.progress = sys.stderr.isatty() if progress is None else progress
+        self._bar_width = 0
+
+    def show(self, events: Iterable[Event]) -> Shown:
+        """Follow one reply to its end."""
+        shown, chunks = Shown(), []
+        for event in events:
+            if not isinstance(event, MediaProgress):
+                self._clear_progress()
+            match event:
+                case TextDelta():
+                    shown.text += event.text
+                    self.write(event.text)
+                case MediaProgress():
+                    self._draw_progress(event)
+                case ImageMade():
+                    self._take_picture(event, shown)
+                case AudioChunk():
+                    chunks.append(event)
+                case Finished():
+                    shown.finished = event
+        self._clear_progress()
+        if chunks:
+            self._take_sound(chunks, shown)
+        return shown
+
+    def write(self, text: str) -> None:
+        """Text of the answer, at once."""
+        if self.out is not None:
+            self.out.write(text)
+            self.out.flush()
+
+    def _take_picture(self, event: ImageMade, shown: Shown) -> None:
+        from edge.media.image import Picture
+
+        picture = Picture(event.pixels)
+        shown.pictures.append(picture)
+        if self.pictures and self.out is not None:
+            from edge.cli import terminal_image
+
+            self.write("\n")
+            terminal_image.show(picture.pixels, self.out)
+        if self.folder is not None:
+            self._keep(picture, "picture", ".png", shown)
+
+    def _take_sound(self, chunks: list[AudioChunk], shown: Shown) -> None:
+        import numpy as np
+
+        from edge.media.audio import Sound
+
+        shown.sound = Sound(np.concatenate([c.samples for c in chunks]), chunks[0].sample_rate)
+        if self.folder is not None:
+            self._keep(shown.sound, "sound", ".wav", shown)
+
+    def _keep(self, media: Any, stem: str, ending: str, shown: Shown) -> None:
+        assert self.folder is not None
+        path = free_name(self.folder, stem, ending)
+        media.save(path)
+        shown.files.append(path)
+        output.note(f"[{stem} saved to {path}]")
+
+    def _draw_progress(self, event: MediaProgress) -> None:
+        if self.progress:
+            of = "" if event.total is None else f" of {event.total}"
+            line = f"[{event.kind}: {event.done}{of} tokens]"
+            sys.stderr.write("\r" + line)
+            sys.stderr.flush()
+            self._bar_width = max(self._bar_width, len(line))
+
+    def _clear_progress(self) -> None:
+        if self._bar_width:
+            sys.stderr.write("\r" + " " * self._bar_width + "\r")
+            sys.stderr.flush()
+            self._bar_width = 0
+
+
+def free_name(folder: Path, stem: str, ending: str) -> Path:
+    """The first of edge-picture-1.png, edge-picture-2.png … that no file has yet."""
+    names = (folder / f"edge-{stem}-{number}{ending}" for number in itertools.count(1))
+    return next(path for path in names if not path.exists())
+
+
+@contextmanager
+def interruptible(cancel: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C stops the reply through `cancel`; a second one is a KeyboardInterrupt."""
+    pressed = False
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+        cancel()
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
