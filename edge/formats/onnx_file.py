@@ -1,8 +1,8 @@
 """ONNX files, looked into before native code opens them.
 
-Job: the metadata of a graph and every outside file it names, by walking the protobuf with each length checked; no allocation
-follows a number from the file. Ignorance: operators, types, weights. Does not prove that a graph is valid.
-Source: onnx/onnx.proto (field numbers), protobuf encoding guide (wire types).
+Job: the metadata of a graph and every outside file it names, by walking the protobuf with each length
+checked; no allocation follows a number from the file. Ignorance: operators, types, weights. Does not prove
+that a graph is valid. Source: onnx/onnx.proto (field numbers), protobuf encoding guide (wire types).
 """
 
 from __future__ import annotations

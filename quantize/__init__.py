@@ -1,0 +1,1 @@
+"""The pipeline: a checkpoint folder in, a measured bundle out."""

@@ -1,0 +1,25 @@
+"""Worlds shared by a whole test session: each is built once, by the code in tests/tiny.py."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before anything imports onnxruntime
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from tests import tiny
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random native checkpoint folder. Read only: copy it before changing a file."""
+    return tiny.checkpoint(tmp_path_factory.mktemp("tiny") / "checkpoint")
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An int4 bundle of a random native model. Read only: copy it before changing a file."""
+    return tiny.bundle(tmp_path_factory.mktemp("tiny_bundle") / "tiny")
