@@ -1,8 +1,8 @@
 """The network guard.
 
-Job: switch off the telemetry of the libraries we load; on request, stop every Python-level attempt of this process to leave the machine.
-Ignorance: who wants to connect and why. Does not see native code that opens sockets itself, nor child processes: tests trace
-system calls for those.
+Job: switch off the telemetry of the libraries we load; on request, stop every Python-level attempt of this
+process to leave the machine. Ignorance: who wants to connect and why. Does not see native code that opens
+sockets itself, nor child processes: tests trace system calls for those.
 """
 
 from __future__ import annotations
@@ -20,16 +20,15 @@ from edge.errors import OfflineError
 
 # onnxruntime's official builds connect at import unless this is set before it
 _QUIET = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
-_HOSTS = {  # audit event -> where its arguments hold the host; table of audit events, docs.python.org/3/library/audit_events.html
-    "socket.connect": lambda args: _of_address(args[1]),
-    "socket.sendto": lambda args: _of_address(args[1]),
-    "socket.sendmsg": lambda args: _of_address(args[1]),
-    "socket.getaddrinfo": lambda args: _text(args[0]),
-    "socket.gethostbyname": lambda args: _text(args[0]),
-    "socket.gethostbyaddr": lambda args: _text(args[0]),
-    "http.client.connect": lambda args: _text(args[1]),
-    "urllib.Request": lambda args: urlsplit(args[0]).hostname,  # a local proxy would hide the true host
+# names and arguments: docs.python.org/3/library/audit_events.html
+_ADDRESSES = {"socket.connect", "socket.sendto", "socket.sendmsg"}  # argument 1 is a socket address
+_NAMES = {  # event -> index of the argument that is a host name
+    "socket.getaddrinfo": 0,
+    "socket.gethostbyname": 0,
+    "socket.gethostbyaddr": 0,
+    "http.client.connect": 1,
 }
+_URL = "urllib.Request"  # looked at because a proxy on this machine would hide the true host
 
 _lock = threading.Lock()
 _installed = False
@@ -37,13 +36,15 @@ _allowed = 0  # open `allow_network` blocks
 
 
 def silence() -> None:
-    """Set the environment switches that keep our libraries from reporting home. Call before they are imported."""
+    """Set the environment switches that keep our libraries from reporting home. Call before they are
+    imported."""
     os.environ.update(_QUIET)
 
 
 def guard() -> None:
-    """From now on this process reaches loopback only; everything else raises OfflineError. Cannot be undone, only lifted by
-    `allow_network`. For the owner of the process (our CLI and server): a library must not decide this for its host.
+    """From now on this process reaches loopback only; everything else raises OfflineError. Cannot be
+    undone, only lifted by `allow_network`. For the owner of the process (our CLI and server): a library
+    must not decide this for its host.
     """
     global _installed
     silence()
@@ -60,7 +61,8 @@ def guarded() -> bool:
 
 @contextlib.contextmanager
 def allow_network() -> Iterator[None]:
-    """Lift the guard in all threads while the block runs: only for what the user asked for by name, such as `edge pull`."""
+    """Lift the guard in all threads while the block runs: only for what the user asked for by name, such as
+    `edge pull`."""
     global _allowed
     with _lock:
         _allowed += 1
@@ -72,10 +74,9 @@ def allow_network() -> Iterator[None]:
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    find = _HOSTS.get(event)
-    if find is None or _allowed:
+    if _allowed or (event not in _ADDRESSES and event not in _NAMES and event != _URL):
         return
-    host = find(args)
+    host = _host(event, args)
     if host and not _is_local(host):
         raise OfflineError(
             f"{event} to {host} was stopped: Edge works offline, and only `edge pull` may use the network; "
@@ -83,15 +84,14 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         )
 
 
-def _of_address(address: Any) -> str | None:
-    """The host of an internet address; None for Unix sockets and their kin."""
-    return _text(address[0]) if isinstance(address, tuple) and len(address) in (2, 4) else None
-
-
-def _text(host: Any) -> str | None:
-    if isinstance(host, bytes | bytearray):
-        return host.decode("ascii", "replace")
-    return host if isinstance(host, str) else None
+def _host(event: str, args: tuple[Any, ...]) -> str | None:
+    """Whom an event is about to reach; None for Unix sockets and their kin."""
+    if event == _URL:
+        return urlsplit(str(args[0])).hostname
+    if event in _NAMES:
+        name: str | bytes | None = args[_NAMES[event]]
+        return name.decode("ascii", "replace") if isinstance(name, bytes) else name
+    return str(args[1][0]) if isinstance(args[1], tuple) and len(args[1]) in (2, 4) else None
 
 
 def _is_local(host: str) -> bool:

@@ -1,7 +1,8 @@
 """The only place that opens an ONNX Runtime session.
 
-Job: telemetry off before the import, outside data resolved strictly, thread counts as told, no spinning, native exceptions
-translated. Ignorance: what a graph computes. Does not protect against a valid graph that aborts inside the runtime.
+Job: telemetry off before the import, outside data resolved strictly, thread counts as told, no spinning,
+native exceptions translated. Ignorance: what a graph computes. Does not protect against a valid graph that
+aborts inside the runtime.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ class OnnxSession:
 
         Raises:
             NotFoundError: no such file.
-            IntegrityError: damaged, or with outside data where `external` is off or a file of it is not plainly inside the folder.
-            EngineError: onnxruntime refuses it, or is not installed.
+            IntegrityError: damaged, or with outside data where `external` is off or a file of it is not
+            plainly inside the folder. EngineError: onnxruntime refuses it, or is not installed.
         """
         self.path = Path(path)
         facts = onnx_file.look(self.path)
         if facts.external and not external:
             raise IntegrityError(
-                f"{self.path} keeps weights in other files ({facts.external[0].location!r}); a graph in one file was expected"
+                f"{self.path} keeps weights in other files ({facts.external[0].location!r}); "
+                "a graph in one file was expected"
             )
         facts.require_plain()
         self.metadata: Mapping[str, str] = facts.metadata
@@ -48,7 +50,8 @@ class OnnxSession:
         """Arrays of `outputs` (None: all, in graph order) for input arrays by name.
 
         Raises:
-            EngineError: a name, shape or type does not fit the graph, the run failed, or the session is closed.
+            EngineError: a name, shape or type does not fit the graph, the run failed, or the session is
+            closed.
         """
         if self.native is None:
             raise EngineError(f"{self.path.name} is closed; load the model again")
@@ -73,7 +76,8 @@ def runtime() -> Any:
     """
     if "onnxruntime" in sys.modules and os.environ.get("ORT_DISABLE_TELEMETRY") != "1":
         warnings.warn(
-            "onnxruntime was imported before edge, with its telemetry on: import edge first, or set ORT_DISABLE_TELEMETRY=1",
+            "onnxruntime was imported before edge, with its telemetry on: "
+            "import edge first, or set ORT_DISABLE_TELEMETRY=1",
             RuntimeWarning,
             stacklevel=2,
         )

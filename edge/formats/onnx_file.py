@@ -186,5 +186,6 @@ def _require_plain(graph: Path, data: ExternalData) -> None:
     needed = data.offset + (data.length or 0)
     if needed > facts.st_size:
         raise IntegrityError(
-            f"{graph.parent / name} holds {facts.st_size:,} bytes, the graph reads up to {needed:,}; copy it again"
+            f"{graph.parent / name} holds {facts.st_size:,} bytes, the graph reads up to {needed:,}; "
+            "copy it again"
         )

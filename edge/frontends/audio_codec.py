@@ -28,7 +28,8 @@ class AudioCodec:
     def __init__(
         self, encoder_path: Path | None, decoder_path: Path | None, block: MediaBlock, *, threads: int = 1
     ) -> None:
-        """Check both graphs against the vocabulary's block; they open at first use. A None path: that direction is missing."""
+        """Check both graphs against the vocabulary's block; they open at first use. A None path: that
+        direction is missing."""
         self._graphs = CodecGraphs(encoder_path, decoder_path, block, threads=threads)
 
     def encode(self, media: Audio) -> TokenSegment:
@@ -38,7 +39,7 @@ class AudioCodec:
             MediaError: the sound cannot be read.
             ModalityError: no encoder.
         """
-        mel = audio.log_mel(audio.read(media, audio.SAMPLE_RATE).samples)
+        mel = audio.log_mel(audio.level(audio.read(media, audio.SAMPLE_RATE).samples))
         return self._graphs.encode(np.ascontiguousarray(mel[None]))
 
     def decode(self, ids: Sequence[int]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """The pair of ONNX graphs of one codec: encoder and decoder, codes at the border.
 
-Job: check at load that both graphs speak of the block the vocabulary declares; open each at first use; ids <-> codes; a small
-cache, so that the same media is encoded once. Ignorance: pixels and samples.
+Job: check at load that both graphs speak of the block the vocabulary declares; open each at first use; ids
+<-> codes; a small cache, so that the same media is encoded once. Ignorance: pixels and samples.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from edge.segments import TokenSegment
 from edge.vocabulary import MediaBlock
 
 _CACHED = 32  # spans kept; a picture's span is 64 ids
+_WORDS = {"image": "pictures", "audio": "sound"}
 
 
 class CodecGraphs:
-    """Ids of one block from arrays, and arrays from ids. Either path may be None: that direction is not supported."""
+    """Ids of one block from arrays, and arrays from ids. Either path may be None: that direction is not
+    supported."""
 
     def __init__(
         self, encoder: Path | None, decoder: Path | None, block: MediaBlock, *, threads: int = 1
@@ -40,14 +42,14 @@ class CodecGraphs:
         self._paths = {"encoder": encoder, "decoder": decoder}
         self._sessions: dict[str, OnnxSession] = {}
         self._spans: OrderedDict[bytes, TokenSegment] = OrderedDict()
-        facts = [_facts(path, block) for path in (encoder, decoder) if path is not None]
-        versions = {version for _, version in facts if version}
-        if len(versions) > 1:
+        facts = {_facts(path, block) for path in (encoder, decoder) if path is not None}
+        if len(facts) > 1:
+            ours, theirs = (f"{codes} codes, version {version}" for codes, version in sorted(facts))
             raise IntegrityError(
-                f"{encoder} and {decoder} come from different trainings (versions {' and '.join(sorted(versions))}); "
+                f"{encoder} and {decoder} come from different trainings ({ours}; {theirs}); "
                 "take both from one bundle"
             )
-        self._codes = min((codes for codes, _ in facts), default=block.size)
+        self._codes = next(iter(facts), (block.size, ""))[0]
 
     def encode(self, values: NDArray[Any]) -> TokenSegment:
         """The span of one input array, opener and closer included.
@@ -95,8 +97,7 @@ class CodecGraphs:
         path = self._paths[part]
         if path is None:
             verb = "read" if part == "encoder" else "make"
-            raise ModalityError(f"this model does not {verb} {self.block.kind}s" if self.block.kind == "image"
-                                else f"this model does not {verb} sound")  # fmt: skip
+            raise ModalityError(f"this model does not {verb} {_WORDS[self.block.kind]}; choose one that does")
         session = self._sessions.get(part) or self._sessions.setdefault(
             part, OnnxSession(path, threads=self._threads)
         )
@@ -116,7 +117,8 @@ def _facts(path: Path, block: MediaBlock) -> tuple[int, str]:
     kind, base = metadata.get("edge.block"), metadata.get("edge.base")
     if kind != block.kind or base != str(block.base):
         raise IntegrityError(
-            f"{path} is made for block {kind!r} at id {base}, the vocabulary has {block.kind!r} at {block.base}; "
+            f"{path} is made for block {kind!r} at id {base}, "
+            f"the vocabulary has {block.kind!r} at {block.base}; "
             "take the codecs and the decoder from one bundle"
         )
     codes = metadata.get("edge.codes", "")

@@ -1,6 +1,7 @@
 """Pictures as tokens: pixels through the image codec, both ways.
 
-Job: fit a picture into the codec's square, encode it to ids, decode ids to pixels. Ignorance: files, engines, chat.
+Job: fit a picture into the codec's square, encode it to ids, decode ids to pixels. Ignorance: files,
+engines, chat.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class ImageCodec:
     def __init__(
         self, encoder_path: Path | None, decoder_path: Path | None, block: MediaBlock, *, threads: int = 1
     ) -> None:
-        """Check both graphs against the vocabulary's block; they open at first use. A None path: that direction is missing."""
+        """Check both graphs against the vocabulary's block; they open at first use. A None path: that
+        direction is missing."""
         self._graphs = CodecGraphs(encoder_path, decoder_path, block, threads=threads)
         self.side = _PATCH * isqrt(block.span or IMAGE_SPAN)  # pixels
 

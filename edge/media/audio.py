@@ -1,7 +1,7 @@
 """Sounds: files and bytes to mono samples, and back.
 
-Job: read WAV (our own parser), FLAC, OGG and MP3 (libsndfile) at the asked rate; refuse what is too long before decoding;
-write 16-bit WAV. The kind is read from the first bytes, never from the extension.
+Job: read WAV (our own parser), FLAC, OGG and MP3 (libsndfile) at the asked rate; refuse what is too long
+before decoding; write 16-bit WAV. The kind is read from the first bytes, never from the extension.
 Ignorance: tokens and codecs. Does not protect against a bug inside libsndfile's FLAC, OGG and MP3 decoders.
 """
 
@@ -19,10 +19,20 @@ from numpy.typing import NDArray
 from edge import atomic
 from edge.errors import MediaError, UsageError
 from edge.media import source, wave
-from edge.media.spectrum import HOP, SAMPLE_RATE, griffin_lim, log_mel
+from edge.media.spectrum import HOP, SAMPLE_RATE, griffin_lim, level, log_mel
 from edge.messages import Audio
 
-__all__ = ["HOP", "MAX_BYTES", "MAX_SECONDS", "SAMPLE_RATE", "Sound", "griffin_lim", "log_mel", "read"]
+__all__ = [
+    "HOP",
+    "MAX_BYTES",
+    "MAX_SECONDS",
+    "SAMPLE_RATE",
+    "Sound",
+    "griffin_lim",
+    "level",
+    "log_mel",
+    "read",
+]
 
 MAX_SECONDS = 600
 MAX_BYTES = 200_000_000
@@ -66,7 +76,8 @@ def read(sound: Audio | str | Path | bytes, rate: int = SAMPLE_RATE) -> Sound:
 
     Raises:
         NotFoundError: no such file.
-        MediaError: empty, not a sound, compressed in a way that is not read here, damaged, or longer than 10 minutes.
+        MediaError: empty, not a sound, compressed in a way that is not read here, damaged, or longer than
+        10 minutes.
     """
     origin = sound.source if isinstance(sound, Audio) else sound
     if not isinstance(origin, str | Path | bytes | bytearray):
@@ -131,7 +142,8 @@ def _decoded(file: Any, kind: str, name: str) -> Iterator[Samples]:
 
 
 def _without_tag(data: bytes, name: str) -> bytes:
-    """MP3 frames behind an ID3v2 tag. libsndfile would skip the tag and open whatever follows, ADPCM WAV included."""
+    """MP3 frames behind an ID3v2 tag. libsndfile would skip the tag and open whatever follows, ADPCM WAV
+    included."""
     at = 0
     while data[at : at + 3] == b"ID3":
         size = data[at + 6 : at + 10]

@@ -1,8 +1,9 @@
 """Pictures: files and bytes to RGB pixels, and back.
 
-Job: read PNG, JPEG, WebP, GIF (first frame) and BMP, upright, on white; refuse bombs by their header; fit into a square; write.
-The kind is read from the first bytes, never from the extension, and Pillow is told to try that one format only.
-Ignorance: tokens and codecs. Does not protect against a bug inside Pillow's decoders of these five formats.
+Job: read PNG, JPEG, WebP, GIF (first frame) and BMP, upright, on white; refuse bombs by their header; fit
+into a square; write. The kind is read from the first bytes, never from the extension, and Pillow is told to
+try that one format only. Ignorance: tokens and codecs. Does not protect against a bug inside Pillow's
+decoders of these five formats.
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ def read(picture: Image | str | Path | bytes) -> Picture:
 
 
 def fit(pixels: Picture | Pixels, side: int) -> Pixels:
-    """The picture scaled into a square (side, side, 3) without distortion, the rest white; already square at `side`: unchanged.
+    """The picture scaled into a square (side, side, 3) without distortion, the rest white; already square
+    at `side`: unchanged.
 
     Lanczos over the whole source area of each target pixel, so that downscaling does not alias.
     """

@@ -27,7 +27,7 @@ _BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"avif": "AVIF", b
 _MPEG_LAYER_3 = {0xFA, 0xFB, 0xF2, 0xF3, 0xE2, 0xE3}  # second byte of a frame header, ISO 11172-3 and 13818-3
 
 
-def load(source: str | Path | bytes, *, limit: int) -> tuple[bytes, str]:
+def load(source: str | Path | bytes | bytearray, *, limit: int) -> tuple[bytes, str]:
     """The bytes of a path (or the bytes themselves) and the name that messages use.
 
     Raises:

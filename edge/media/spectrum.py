@@ -1,7 +1,7 @@
 """Samples to log-mel and back, in numpy.
 
-Job: the one definition of the native family's mel spectrogram and its inversion; training imports exactly this.
-Ignorance: files, sample formats, codecs, tokens.
+Job: the one definition of the native family's mel spectrogram and its inversion; training imports exactly
+this. Ignorance: files, sample formats, codecs, tokens.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ Samples = NDArray[np.float32]
 def log_mel(samples: NDArray[Any]) -> NDArray[np.float32]:
     """Log-mel spectrogram of 16 kHz mono samples: (n,) -> (80, ceil(n / 320)) float32.
 
-    Natural log of the magnitude spectrogram (not power) through slaney-normalised slaney-scale bands 0-8000 Hz, floor 1e-5;
-    periodic Hann window of 1024, hop 320, frame t centred on sample 320 t, edges reflected (librosa: power=1, center=True).
+    Natural log of the magnitude spectrogram (not power) through slaney-normalised slaney-scale bands 0-8000
+    Hz, floor 1e-5; periodic Hann window of 1024, hop 320, frame t centred on sample 320 t, edges reflected
+    (librosa: power=1, center=True).
     """
     signal = np.asarray(samples, dtype=np.float32)
     if signal.ndim != 1:
@@ -39,7 +40,8 @@ def log_mel(samples: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def griffin_lim(mel: NDArray[Any], iterations: int = 32, *, momentum: float = 0.99, seed: int = 0) -> Samples:
-    """Samples whose log-mel is near `mel`: (80, T) -> (320 T,) float32, clipped to [-1, 1]. The same seed gives the same sound.
+    """Samples whose log-mel is near `mel`: (80, T) -> (320 T,) float32, clipped to [-1, 1]. The same seed
+    gives the same sound.
 
     Fast Griffin-Lim: N. Perraudin, P. Balazs, P. Sondergaard, WASPAA 2013.
     """
@@ -63,7 +65,8 @@ def griffin_lim(mel: NDArray[Any], iterations: int = 32, *, momentum: float = 0.
 
 @lru_cache(maxsize=1)
 def mel_filters() -> NDArray[np.float32]:
-    """The mel bands, (80, 513): triangles on Slaney's scale (Auditory Toolbox, 1998), each of unit area in Hz."""
+    """The mel bands, (80, 513): triangles on Slaney's scale (Auditory Toolbox, 1998), each of unit area in
+    Hz."""
     hertz = np.linspace(0, SAMPLE_RATE / 2, _BINS)
     edges = _mel_to_hertz(np.linspace(0, _hertz_to_mel(SAMPLE_RATE / 2), MELS + 2))
     rising = (hertz[None] - edges[:-2, None]) / np.diff(edges)[:-1, None]
@@ -108,7 +111,8 @@ def _stft(padded: NDArray[np.float32], frames: int) -> NDArray[np.complex64]:
 
 
 def _istft(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """(frames, 513) -> (320 frames + 960,) by least squares overlap-add; keeps the half window of padding at the start."""
+    """(frames, 513) -> (320 frames + 960,) by least squares overlap-add; keeps the half window of padding
+    at the start."""
     frames = len(spectrum)
     pieces = np.fft.irfft(spectrum, n=WINDOW, axis=-1).astype(np.float32, copy=False) * _window()
     return _overlap_add(pieces) / _window_power(frames)
@@ -117,7 +121,8 @@ def _istft(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
 @lru_cache(maxsize=8)
 def _window_power(frames: int) -> NDArray[np.float32]:
     squares = np.broadcast_to(_window() ** 2, (frames, WINDOW))
-    return np.maximum(_overlap_add(squares), np.float32(1e-8))
+    power: NDArray[np.float32] = np.maximum(_overlap_add(squares), np.float32(1e-8))
+    return power
 
 
 def _overlap_add(pieces: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -128,11 +133,12 @@ def _overlap_add(pieces: NDArray[np.float32]) -> NDArray[np.float32]:
     total = np.zeros((frames + _BLOCKS - 1, HOP), dtype=np.float32)
     for block in range(_BLOCKS):
         total[block : block + frames] += hops[:, block * HOP : (block + 1) * HOP]
-    return total.reshape(-1)
+    return total.ravel()
 
 
 def _magnitudes(mel: NDArray[Any], rounds: int = 24) -> NDArray[np.float32]:
-    """Nonnegative least squares of the mel bands: (80, T) -> (T, 513), by multiplicative updates (Lee and Seung, 2001)."""
+    """Nonnegative least squares of the mel bands: (80, T) -> (T, 513), by multiplicative updates (Lee and
+    Seung, 2001)."""
     bands = np.exp(np.minimum(np.asarray(mel, dtype=np.float32), 12.0)).T  # (time, mels)
     filters = mel_filters()
     target = bands @ filters
@@ -144,7 +150,8 @@ def _magnitudes(mel: NDArray[Any], rounds: int = 24) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _pseudo_inverse() -> NDArray[np.float32]:
-    return np.linalg.pinv(mel_filters()).T.astype(np.float32)
+    inverse: NDArray[np.float32] = np.linalg.pinv(mel_filters()).T.astype(np.float32)
+    return inverse
 
 
 PEAK = 0.6  # the level codecs hear: loudness should not cost codes

@@ -2,7 +2,8 @@
 
 Job: PCM of 8, 16, 24, 32 bits and float of 32, 64 bits, every size checked before it is used; 16-bit PCM out.
 Ignorance: other sound formats, resampling. No codec runs here: ADPCM and its kin are refused by name.
-Source: Microsoft/IBM "Multimedia Programming Interface and Data Specifications 1.0"; WAVEFORMATEXTENSIBLE (mmreg.h).
+Source: Microsoft/IBM "Multimedia Programming Interface and Data Specifications 1.0"; WAVEFORMATEXTENSIBLE
+(mmreg.h).
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 from edge.errors import MediaError
 
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
-_GUID_TAIL = bytes.fromhex(
-    "000000001000800000aa00389b71"
-)  # KSDATAFORMAT_SUBTYPE_* after the two bytes of the tag
-_CODECS = {0x0002: "Microsoft ADPCM", 0x0006: "A-law", 0x0007: "mu-law", 0x0011: "IMA ADPCM", 0x0031: "GSM 6.10",
-           0x0040: "G.721 ADPCM", 0x0050: "MPEG", 0x0055: "MP3", 0x00FF: "AAC"}  # fmt: skip
+# KSDATAFORMAT_SUBTYPE_* after the two bytes of the tag
+_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
+_CODECS = {
+    0x0002: "Microsoft ADPCM", 0x0006: "A-law", 0x0007: "mu-law", 0x0011: "IMA ADPCM", 0x0031: "GSM 6.10",
+    0x0040: "G.721 ADPCM", 0x0050: "MPEG", 0x0055: "MP3", 0x00FF: "AAC",
+}  # fmt: skip
 _STREAMED = 0xFFFFFFFF  # a writer to a pipe does not know the size
 _CHANNELS, _RATES = range(1, 33), range(1_000, 768_001)
 _CURE = "convert it to 16-bit PCM, for example: ffmpeg -i in.wav -c:a pcm_s16le out.wav"
@@ -47,7 +49,8 @@ def parse(data: bytes, name: str) -> WaveHeader:
     """The header of a RIFF/WAVE file.
 
     Raises:
-        MediaError: not PCM or float, a size that leaves the file, a chunk missing, or values no recorder writes.
+        MediaError: not PCM or float, a size that leaves the file, a chunk missing, or values no recorder
+        writes.
     """
     chunks = _chunks(data, name)
     if "fmt " not in chunks or "data" not in chunks:
@@ -76,7 +79,8 @@ def _chunks(data: bytes, name: str) -> dict[str, tuple[int, int]]:
             size = left
         if size > left:
             raise MediaError(
-                f"{name} is cut short: its '{key.strip()}' chunk says {size:,} bytes, {left:,} are there; copy it again"
+                f"{name} is cut short: its '{key.strip()}' chunk says {size:,} bytes, "
+                f"{left:,} are there; copy it again"
             )
         found.setdefault(key, (at + 8, size))
         at += 8 + size + size % 2
@@ -90,9 +94,8 @@ def _format(data: bytes, start: int, size: int, name: str) -> tuple[bool, int, i
     if tag == _EXTENSIBLE:
         tag = _subformat(data, start, size, name)
     if tag not in (_PCM, _FLOAT):
-        raise MediaError(
-            f"{name} is compressed with {_CODECS.get(tag, f'codec 0x{tag:04x}')}, which is not read here; {_CURE}"
-        )
+        codec = _CODECS.get(tag, f"codec 0x{tag:04x}")
+        raise MediaError(f"{name} is compressed with {codec}, which is not read here; {_CURE}")
     allowed = (8, 16, 24, 32) if tag == _PCM else (32, 64)
     if bits not in allowed:
         raise MediaError(
@@ -104,7 +107,8 @@ def _format(data: bytes, start: int, size: int, name: str) -> tuple[bool, int, i
         )
     if align != channels * bits // 8:
         raise MediaError(
-            f"{name} claims frames of {align} bytes, {channels} x {bits} bits make {channels * bits // 8}; {_CURE}"
+            f"{name} claims frames of {align} bytes, "
+            f"{channels} x {bits} bits make {channels * bits // 8}; {_CURE}"
         )
     return tag == _FLOAT, bits, channels, rate
 
@@ -137,11 +141,7 @@ def _to_float(data: bytes, offset: int, count: int, header: WaveHeader) -> NDArr
 
 def write(samples: NDArray[Any], sample_rate: int) -> bytes:
     """A mono 16-bit PCM WAV file of samples (n,) in [-1, 1]; louder values are clipped."""
-    body = np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    body: bytes = np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, _PCM, 1, sample_rate, 2 * sample_rate, 2, 16)
-    return (
-        struct.pack("<4sI4s", b"RIFF", 4 + len(fmt) + 8 + len(body), b"WAVE")
-        + fmt
-        + struct.pack("<4sI", b"data", len(body))
-        + body
-    )
+    riff = struct.pack("<4sI4s", b"RIFF", 4 + len(fmt) + 8 + len(body), b"WAVE")
+    return riff + fmt + struct.pack("<4sI", b"data", len(body)) + body
