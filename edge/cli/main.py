@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -17,6 +18,7 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 from typer.core import TyperGroup
 
+from edge import offline
 from edge.errors import DoesNotFitError, EdgeError
 
 PLUGINS = "edge.commands"  # the entry point group; a plugin is a function with typer annotations
@@ -99,6 +101,8 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line and exit: 0 ok, 2 usage, an EdgeError's own code, 130 interrupted, else 1."""
+    offline.guard()
+    warnings.showwarning = warn
     try:
         command = cast(Callable[..., Any], typer.main.get_command(app))
         command(args=None if arguments is None else list(arguments), prog_name="edge")
@@ -113,6 +117,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         fail(*explained(error))
     sys.exit(0)
+
+
+def warn(message: Warning | str, *about: Any, **more: Any) -> None:
+    """A warning is one line too; Python's own form shows a source line that helps no one here."""
+    print("edge: warning: " + " ".join(str(message).split()), file=sys.stderr)
 
 
 def explained(error: Exception) -> tuple[int, str]:

@@ -1,0 +1,1 @@
+"""Programs that measure: the demo, speed, memory. Nobody imports them but their tests."""

@@ -1,0 +1,81 @@
+"""`edge show`: what a model says about itself, from its manifest or GGUF header; loads no weights."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from edge import store
+from edge.cli import flags, output
+from edge.formats import gguf, manifest
+
+
+def command(model: flags.Model, as_json: flags.Json = False) -> None:
+    """What a model is, reads, makes and weighs."""
+    path = store.find(model)
+    facts = of_bundle(path) if path.is_dir() else of_gguf(path)
+    if as_json:
+        return output.as_json(facts)
+    for name, value in facts.items():
+        if name not in ("files", "report"):
+            print(f"{name:<15} {readable(value)}")
+    if facts.get("files"):
+        print()
+        output.table(
+            ["file", "role", "size"],
+            [[f["path"], f["role"], output.size(f["bytes"])] for f in facts["files"]],
+        )
+    return None
+
+
+def of_bundle(folder: Path) -> dict[str, Any]:
+    """A bundle's manifest, and its report where it has one."""
+    known = manifest.load(folder, hashes=False)
+    return {
+        "name": known.name,
+        "path": str(folder),
+        "family": known.family,
+        "member": known.member,
+        "architecture": known.architecture,
+        "reads": list(known.modalities["in"]),
+        "makes": list(known.modalities["out"]),
+        "context_length": known.context_length,
+        "recipe": dict(known.recipe),
+        "licence": known.licence,
+        "bytes": sum(entry.bytes for entry in known.files.values()),
+        "files": [{"role": role, "path": e.path, "bytes": e.bytes} for role, e in known.files.items()],
+        "report": report(folder, known),
+    }
+
+
+def report(folder: Path, known: manifest.Manifest) -> Any:
+    """The measured numbers that travel with the bundle; None where it has none."""
+    return json.loads(known.path(folder, "report").read_text()) if "report" in known.files else None
+
+
+def of_gguf(path: Path) -> dict[str, Any]:
+    """The header of a single GGUF file; a native one also says what it reads and makes."""
+    header = gguf.read_header(path)
+    facts = {
+        "name": header.metadata.get("general.name", path.stem),
+        "path": str(path),
+        "architecture": header.architecture,
+        "context_length": header.metadata.get(f"{header.architecture}.context_length"),
+        "licence": header.metadata.get("general.license", "not stated"),
+        "tensors": len(header.tensors),
+        "types": dict(Counter(tensor.type for tensor in header.tensors)),
+        "bytes": header.file_size,
+    }
+    native = json.loads(header.metadata.get("edge.native", "{}"))
+    return facts | {
+        "makes" if way == "out" else "reads": k for way, k in native.get("modalities", {}).items()
+    }
+
+
+def readable(value: Any) -> str:
+    """One line of plain text."""
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
