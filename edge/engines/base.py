@@ -1,0 +1,57 @@
+"""The seam to a native decoder: segments in, logits out.
+
+Job: the one contract that llama.cpp, ONNX Runtime and the tests' fake keep.
+Ignorance: knows nothing of media, chat, sampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.segments import Segment
+
+Logits = NDArray[np.float32]
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back, through the model's own vocabulary."""
+
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """Ids of `text`. Written special tokens are plain text unless `special` (templates only)."""
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that one text id stands for; empty for control tokens."""
+
+
+class Engine(Protocol):
+    """A decoder with `sequences` independent KV sequences. Not thread-safe: one thread at a time."""
+
+    name: str  # "llama_cpp"
+    vocab_size: int
+    context_length: int  # tokens per sequence
+    sequences: int
+    tokenizer: Tokenizer
+
+    def feed(self, segments: Sequence[Segment], *, sequence: int = 0) -> Logits:
+        """Append segments to a sequence; the logits after the last token, (vocab,).
+
+        Raises:
+            DoesNotFitError: the sequence would grow past `context_length`.
+            EngineError: the native call failed; the sequence is cleared.
+        """
+
+    def step(self, tokens: Sequence[int]) -> Logits:
+        """Append tokens[i] to sequence i in one batch; logits (len(tokens), vocab)."""
+
+    def length(self, sequence: int = 0) -> int:
+        """Tokens a sequence holds."""
+
+    def truncate(self, length: int, *, sequence: int = 0) -> None:
+        """Forget all but the first `length` tokens."""
+
+    def close(self) -> None:
+        """Free native memory; further calls raise EngineError."""

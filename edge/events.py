@@ -1,0 +1,101 @@
+"""What a reply yields while it is being made.
+
+Job: the values that `Chat.send` streams. Ignorance: how they are made or shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FinishReason = Literal["end", "length", "cancelled"]
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """New text; never half a character."""
+
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class ImageMade:
+    """A finished picture: (height, width, 3) uint8, and the ids it was decoded from."""
+
+    pixels: NDArray[np.uint8]
+    ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class AudioChunk:
+    """A finished span of sound: (n,) float32 in [-1, 1], its rate in Hz, and the ids it was decoded from."""
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+    ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class MediaProgress:
+    """A picture or sound is being made: `done` of `total` tokens (total is None where the model decides)."""
+
+    kind: Literal["image", "audio"]
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Token counts of one reply."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0  # prompt tokens already in the engine
+    text_tokens: int = 0
+    image_tokens: int = 0
+    audio_tokens: int = 0
+
+    @property
+    def completion_tokens(self) -> int:
+        return self.text_tokens + self.image_tokens + self.audio_tokens
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds of one reply."""
+
+    first_token: float = 0.0  # from the call to the first generated id
+    total: float = 0.0
+    encode: float = 0.0  # media -> tokens
+    decode: float = 0.0  # tokens -> media
+
+    def tokens_per_second(self, usage: Usage) -> float:
+        """Generated tokens over the time after the prompt was read."""
+        spent = self.total - self.first_token - self.decode
+        return usage.completion_tokens / spent if spent > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The reply is over."""
+
+    reason: FinishReason
+    usage: Usage = field(default_factory=Usage)
+    timings: Timings = field(default_factory=Timings)
+
+
+Event = TextDelta | ImageMade | AudioChunk | MediaProgress | Finished
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """A whole reply, gathered from its events."""
+
+    text: str
+    images: tuple[Any, ...]  # of edge.media.image.Picture
+    audio: Any | None  # edge.media.audio.Sound, all spans joined; None where none was made
+    usage: Usage
+    timings: Timings
+    finish_reason: FinishReason

@@ -1,0 +1,116 @@
+"""The one vocabulary: text, specials and media codes in a single row of ids.
+
+Job: say which ids are text, which are media codes, which open and close a span; the native family's layout.
+Ignorance: how text is split into ids (the tokenizer), what a code looks or sounds like (the codecs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edge.errors import IntegrityError
+
+MediaKind = Literal["image", "audio"]
+
+TEXT_SIZE = 8192  # byte-level BPE, ids 0..8191
+SPECIAL_BASE, SPECIAL_SIZE = 8192, 64
+IMAGE_BASE, AUDIO_BASE, CODEBOOK_SIZE = 8256, 12352, 4096
+VOCABULARY_SIZE = 16640  # padded to a multiple of 256, so that every k-quant applies
+
+_NAMED = ("pad", "bos", "end", "system", "user", "assistant", "null",
+          "img", "/img", "aud", "/aud", "vid", "frame", "/vid")  # fmt: skip
+SPECIAL_NAMES = tuple(
+    f"<|{_NAMED[i]}|>" if i < len(_NAMED) else f"<|reserved_{i}|>" for i in range(SPECIAL_SIZE)
+)
+SPECIAL = {name[2:-2]: SPECIAL_BASE + i for i, name in enumerate(SPECIAL_NAMES)}
+
+
+@dataclass(frozen=True)
+class MediaBlock:
+    """Where one modality's codes live, and how a span of them looks."""
+
+    kind: MediaKind
+    base: int  # id of code 0
+    size: int  # number of codes
+    opener: int  # id that starts a span
+    closer: int  # id that ends it
+    span: int | None = None  # codes in every span; None = until the closer
+
+    def holds(self, token: int) -> bool:
+        return self.base <= token < self.base + self.size
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Ids by purpose. Text-only models have no blocks and no `null`."""
+
+    size: int
+    text_size: int  # text ids are 0..text_size-1
+    end: tuple[int, ...]  # any of these ends a turn
+    null: int | None = None  # the empty prompt of guidance
+    blocks: tuple[MediaBlock, ...] = ()
+
+    def block(self, kind: MediaKind) -> MediaBlock | None:
+        return next((b for b in self.blocks if b.kind == kind), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form, as it stands in the manifest and in the GGUF."""
+        return {
+            "size": self.size,
+            "text_size": self.text_size,
+            "end": list(self.end),
+            "null": self.null,
+            "blocks": [vars(b) for b in self.blocks],
+        }
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Vocabulary:
+        """The inverse of `to_dict`.
+
+        Raises:
+            IntegrityError: a field is missing, of the wrong type, or a block leaves the vocabulary.
+        """
+        try:
+            blocks = tuple(MediaBlock(**b) for b in data["blocks"])
+            vocabulary = Vocabulary(
+                size=int(data["size"]),
+                text_size=int(data["text_size"]),
+                end=tuple(int(i) for i in data["end"]),
+                null=None if data["null"] is None else int(data["null"]),
+                blocks=blocks,
+            )
+            inside = all(
+                0 <= b.base and b.size > 0 and b.base + b.size <= vocabulary.size
+                and 0 <= b.opener < vocabulary.size and 0 <= b.closer < vocabulary.size
+                for b in blocks
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as error:
+            raise IntegrityError(f"the vocabulary description is malformed: {error!r}") from error
+        if not inside or not 0 < vocabulary.text_size <= vocabulary.size:
+            raise IntegrityError("the vocabulary description names ids outside of the vocabulary")
+        return vocabulary
+
+
+IMAGE_SPAN = 64  # 8 x 8 codes for 64 x 64 pixels
+
+NATIVE = Vocabulary(
+    size=VOCABULARY_SIZE,
+    text_size=TEXT_SIZE,
+    end=(SPECIAL["end"],),
+    null=SPECIAL["null"],
+    blocks=(
+        MediaBlock("image", IMAGE_BASE, CODEBOOK_SIZE, SPECIAL["img"], SPECIAL["/img"], IMAGE_SPAN),
+        MediaBlock("audio", AUDIO_BASE, CODEBOOK_SIZE, SPECIAL["aud"], SPECIAL["/aud"]),
+    ),
+)
+
+
+def token_names() -> list[str]:
+    """The written form of every id past the text block, in id order: specials, image codes, audio codes, padding."""
+    names = list(SPECIAL_NAMES)
+    names += [f"<|i{i}|>" for i in range(CODEBOOK_SIZE)]
+    names += [f"<|a{i}|>" for i in range(CODEBOOK_SIZE)]
+    names += [f"<|unused_{i}|>" for i in range(VOCABULARY_SIZE - TEXT_SIZE - len(names))]
+    return names

@@ -1,0 +1,1 @@
+"""Generators of training and held-out data: seeded, programmatic, split by composition."""

@@ -1,0 +1,161 @@
+"""Conversations as training rows: ids and a loss weight for each.
+
+Job: mix the tasks (read, draw, hear, speak, chat) into documents of one or several turns.
+Ignorance: how media became codes (the banks have them), how rows are batched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, SPECIAL
+from models.data import dialogue, pictures
+from models.data.banks import Banks, Clip
+
+ANSWER, MADE_IMAGE, MADE_AUDIO, PLAIN_TEXT = 1.0, 0.5, 0.3, 0.5  # loss weights
+LONGEST = 768
+
+DRAW = ("Draw {x}.", "Draw a picture of {x}.", "Make a picture of {x}.", "Paint {x}.", "Please draw {x}.", "Show me {x}.", "Create an image of {x}.", "Can you draw {x}?")
+DESCRIBE = ("Describe the picture.", "What is in this picture?", "Describe this image.", "What do you see?", "Tell me what you see.", "Describe what you see in this picture.")
+TRANSCRIBE = ("What is said?", "Transcribe.", "Write down what you hear.", "What did I say?", "Transcribe this.", "Which words do you hear?")
+DIGITS = ("Which digits do you hear?", "Which numbers are spoken?", "What digits are said?")
+SPEAK = ("Say: {x}", "Say: {x}", "Speak: {x}", "Read this aloud: {x}", "Say this aloud: {x}")
+HEAR = ("What do you hear?", "What is this sound?", "Name this sound.", "Describe the sound.")
+SOUND = ("Make the sound of {x}.", "Play {x}.", "Let me hear {x}.")
+
+
+@dataclass
+class Row:
+    """A document being written."""
+
+    ids: list[int] = field(default_factory=lambda: [SPECIAL["bos"]])
+    weights: list[float] = field(default_factory=lambda: [0.0])
+
+    def add(self, ids: Sequence[int], weight: float = 0.0) -> None:
+        self.ids += ids
+        self.weights += [weight] * len(ids)
+
+
+class Writer:
+    """Writes random documents from a tokenizer and the media banks."""
+
+    def __init__(self, tokenizer: Tokenizer, banks: Banks, paragraphs: Sequence[str], chats: Sequence[list[dict[str, str]]]) -> None:
+        self.banks, self.paragraphs, self.chats = banks, paragraphs, chats
+        self.text = lru_cache(200_000)(lambda s: tuple(tokenizer.encode(s, add_special_tokens=False).ids))
+        self.kinds = {
+            self.read_picture: 0.33, self.draw: 0.22, self.hear: 0.17, self.speak: 0.08, self.hear_sound: 0.025,
+            self.make_sound: 0.015, self.talk: 0.1, self.corpus_talk: 0.02, self.plain: 0.04,
+        }  # fmt: skip
+
+    def document(self, rng: np.random.Generator) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+        """One conversation: mostly one task, sometimes several in a row."""
+        row = Row()
+        more = 1.0
+        while rng.random() < more and len(row.ids) < LONGEST - 320:
+            kinds = list(self.kinds)
+            kind = kinds[int(rng.choice(len(kinds), p=np.array(list(self.kinds.values())) / sum(self.kinds.values())))]
+            if more < 1 and kind in (self.plain, self.corpus_talk):
+                break
+            kind(row, rng)
+            more = 0.0 if kind == self.plain else 0.22
+        return np.array(row.ids[:LONGEST], np.uint16), np.array(row.weights[:LONGEST], np.float32)
+
+    def user(self, row: Row, *parts: str | Sequence[int]) -> None:
+        row.add([SPECIAL["user"]])
+        for part in parts:
+            row.add(self.text(part) if isinstance(part, str) else part)
+        row.add([SPECIAL["end"]])
+
+    def assistant(self, row: Row, *parts: tuple[str | Sequence[int], float]) -> None:
+        row.add([SPECIAL["assistant"]])
+        for part, weight in parts:
+            row.add(self.text(part) if isinstance(part, str) else part, weight)
+        row.add([SPECIAL["end"]], ANSWER)
+
+    # ---- the tasks ----
+    def read_picture(self, row: Row, rng: np.random.Generator) -> None:
+        """A caption and questions about one picture, in random order, the picture before or after the first words."""
+        scene, codes = self.banks.picture(rng)
+        turns = [(q, a) for _, q, a in pictures.questions(scene, rng)[: int(rng.integers(2, 6))]]
+        turns.insert(int(rng.integers(2)), (str(rng.choice(DESCRIBE)), sentence(pictures.caption(scene))))
+        for i, (question, answer) in enumerate(turns):
+            picture = [image_span(codes)] if i == 0 else []
+            parts = [*picture, question] if rng.random() < 0.6 else [question, *picture]
+            self.user(row, *parts)
+            self.assistant(row, (answer, ANSWER))
+
+    def draw(self, row: Row, rng: np.random.Generator) -> None:
+        scene, codes = self.banks.picture(rng)
+        if rng.random() < 0.1:
+            self.user(row, [SPECIAL["null"]])
+        else:
+            self.user(row, str(rng.choice(DRAW)).replace("{x}", pictures.caption(scene)))
+        span = image_span(codes)
+        self.assistant(row, (span[:1], ANSWER), (span[1:-1], MADE_IMAGE), (span[-1:], ANSWER))
+
+    def hear(self, row: Row, rng: np.random.Generator) -> None:
+        clip = self.banks.speech(rng)
+        ways = DIGITS if clip.digits and rng.random() < 0.4 else TRANSCRIBE
+        self.user(row, audio_span(clip.codes), str(rng.choice(ways)))
+        self.assistant(row, (clip.text, ANSWER))
+
+    def speak(self, row: Row, rng: np.random.Generator) -> None:
+        """The transcript first, then the sound; always the same voice, so that a small model has one thing to learn."""
+        clip = self.banks.own_voice(rng)
+        if rng.random() < 0.08:
+            self.user(row, [SPECIAL["null"]])
+            self.assistant(row, *self._sound(clip))
+            return
+        self.user(row, str(rng.choice(SPEAK)).replace("{x}", clip.text))
+        self.assistant(row, (clip.text, ANSWER), *self._sound(clip))
+
+    def hear_sound(self, row: Row, rng: np.random.Generator) -> None:
+        clip = self.banks.sound(rng)
+        self.user(row, audio_span(clip.codes), str(rng.choice(HEAR)))
+        self.assistant(row, (sentence(clip.text), ANSWER))
+
+    def make_sound(self, row: Row, rng: np.random.Generator) -> None:
+        clip = self.banks.sound(rng)
+        self.user(row, str(rng.choice(SOUND)).replace("{x}", clip.text))
+        self.assistant(row, *self._sound(clip))
+
+    def talk(self, row: Row, rng: np.random.Generator) -> None:
+        for _ in range(int(rng.integers(2, 6))):
+            question, answer = dialogue.sample(rng)
+            self.user(row, question)
+            self.assistant(row, (answer, ANSWER))
+
+    def corpus_talk(self, row: Row, rng: np.random.Generator) -> None:
+        for turn in self.chats[int(rng.integers(len(self.chats)))]:
+            if turn["role"] == "user":
+                self.user(row, turn["text"])
+            else:
+                self.assistant(row, (turn["text"], ANSWER))
+
+    def plain(self, row: Row, rng: np.random.Generator) -> None:
+        row.add(self.text(self.paragraphs[int(rng.integers(len(self.paragraphs)))])[:200], PLAIN_TEXT)
+        row.add([SPECIAL["end"]], PLAIN_TEXT)
+
+    def _sound(self, clip: Clip) -> list[tuple[Sequence[int], float]]:
+        span = audio_span(clip.codes)
+        return [(span[:1], ANSWER), (span[1:-1], MADE_AUDIO), (span[-1:], ANSWER)]
+
+
+def sentence(words: str) -> str:
+    return words[0].upper() + words[1:] + "."
+
+
+def image_span(codes: NDArray[np.uint16]) -> list[int]:
+    return [SPECIAL["img"], *(codes.astype(int) + IMAGE_BASE).tolist(), SPECIAL["/img"]]
+
+
+def audio_span(codes: NDArray[np.uint16]) -> list[int]:
+    return [SPECIAL["aud"], *(codes.astype(int) + AUDIO_BASE).tolist(), SPECIAL["/aud"]]
+
+
