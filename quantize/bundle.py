@@ -1,0 +1,145 @@
+"""Puts a finished bundle in its place: the old one or the new one, never half.
+
+Job: a hidden folder beside the target, fsync, one atomic exchange; stale leftovers swept; the disk asked first.
+Ignorance: what a bundle holds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.errors import DoesNotFitError, EngineError, NotFoundError, UsageError
+from edge.formats.manifest import FILE_NAME
+
+WORK = ".work"  # subfolder for intermediate files; never part of the bundle
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)  # None: numpy's tofile forgets the number
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h, linux/fs.h
+
+
+@contextmanager
+def building(output: Path) -> Iterator[Path]:
+    """A fresh folder that becomes `output` when the block ends well, and vanishes when it does not.
+
+    Raises:
+        UsageError: `output` exists and is not a bundle. NotFoundError: its parent does not exist.
+        DoesNotFitError: the disk is full.
+    """
+    output = output.resolve()
+    check_target(output)
+    sweep(output)
+    partial = output.with_name(f"{output.name}.partial-{os.getpid()}")
+    with full_disk_named(output):
+        try:
+            (partial / WORK).mkdir(parents=True)
+            yield partial
+            shutil.rmtree(partial / WORK)
+            _sync(partial)
+            _place(partial, output)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)  # what failed, or the bundle that was replaced
+
+
+def check_target(output: Path) -> None:
+    """Refuse to build over anything but an old bundle or an empty folder."""
+    if not output.parent.is_dir():
+        raise NotFoundError(f"the folder {output.parent} does not exist; make it, or choose another output")
+    replaceable = output.is_dir() and ((output / FILE_NAME).is_file() or not any(output.iterdir()))
+    if output.exists() and not replaceable:
+        raise UsageError(f"{output} exists and is not a bundle; choose another output, nothing was touched")
+
+
+def require_disk(output: Path, needed: int) -> None:
+    """Refuse before work starts when the disk cannot hold the run.
+
+    Raises:
+        DoesNotFitError: with both numbers.
+    """
+    free = shutil.disk_usage(output.resolve().parent).free
+    if free < needed:
+        raise DoesNotFitError(
+            f"quantizing needs about {needed / 1e6:.1f} MB in {output.resolve().parent}, but {free / 1e6:.1f} MB "
+            "are free; make room or choose another output"
+        )
+
+
+@contextmanager
+def full_disk_named(output: Path) -> Iterator[None]:
+    """Translate a full disk, in our code or in a child's, into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _full(output) from error
+        raise
+    except EngineError as error:
+        if "iostream error" in str(error):  # llama.cpp's words for a failed write
+            raise _full(output) from error
+        raise
+
+
+def sweep(output: Path) -> None:
+    """Remove what killed runs left beside `output`, and finish a replacement that was cut between two renames."""
+    old = sorted(output.parent.glob(f"{output.name}.old-*"))
+    if old and not output.exists():
+        old.pop().rename(output)
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+    for path in output.parent.glob(f"{output.name}.partial-*"):
+        pid = path.name.rpartition("-")[2]
+        if pid.isdecimal() and (int(pid) == os.getpid() or not _alive(int(pid))):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _full(output: Path) -> DoesNotFitError:
+    return DoesNotFitError(
+        f"the disk of {output.parent} is full or the file size is limited; {output.name} is as it was before: "
+        "make room and run it again"
+    )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _sync(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _place(partial: Path, output: Path) -> None:
+    if not output.exists():
+        partial.rename(output)
+    elif not _exchange(partial, output):
+        old = output.with_name(f"{output.name}.old-{os.getpid()}")
+        output.rename(old)
+        partial.rename(output)  # a kill between the two is mended by the next `sweep`
+        shutil.rmtree(old, ignore_errors=True)
+    parent = os.open(output.parent, os.O_RDONLY)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step; False where the system cannot (renameat2, Linux 3.15)."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    if rename is None:
+        return False
+    return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)

@@ -1,0 +1,70 @@
+"""Runs native work in a child process, so that an abort in C++ is an error message here.
+
+Job: start, watch, translate the end of a child; a child never outlives its parent.
+Ignorance: what the child does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edge.errors import EngineError
+
+_PARENT = "EDGE_PARENT_PID"
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class ChildDied(EngineError):
+    """A signal ended the child: native code crashed or aborted."""
+
+
+def run(module: str, arguments: Sequence[str], on_line: Callable[[str], None] | None = None) -> None:
+    """Run `python -m module arguments` to its end; `on_line` sees each line it prints.
+
+    Raises:
+        EngineError: it failed (ChildDied: by a signal); the message holds its last words.
+    """
+    root = str(Path(__file__).resolve().parents[1])
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), _PARENT: str(os.getpid())}
+    words: deque[str] = deque(maxlen=3)
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", module, *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        env=environment, start_new_session=True,  # Ctrl-C reaches us alone; we end the child
+    )  # fmt: skip
+    try:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if line.strip():
+                words.append(line.strip())
+                if on_line is not None:
+                    on_line(line.strip())
+        code = child.wait()
+    finally:
+        child.kill()
+        child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
+    if code < 0:
+        raise ChildDied(
+            f"{module} was ended by {signal.Signals(-code).name}; its last words: {' / '.join(words)}"
+        )
+    if code > 0:
+        raise EngineError(f"{module} failed with exit code {code}: {' / '.join(words)}")
+
+
+def die_with_parent() -> None:
+    """Called first by a child: the kernel ends it when its parent ends (Linux; elsewhere nothing)."""
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.environ.get(_PARENT) not in (None, str(os.getppid())):
+        sys.exit("the parent process is gone")

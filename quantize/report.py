@@ -1,0 +1,81 @@
+"""What a run of the pipeline found out, as one value that becomes report.json.
+
+Job: sizes, codec gates, quality against the reference. Ignorance: measures nothing itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of one part before and after."""
+
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One modality's held-out tokens under the result and under the reference."""
+
+    tokens: int  # predictions compared
+    loss: float  # nats per token, result
+    reference_loss: float  # nats per token, reference
+    agreement: float  # share of positions with the same most likely token, 0..1
+    divergence: float  # mean KL(reference || result), nats
+
+
+@dataclass(frozen=True)
+class CodecTrial:
+    """One way to make a codec smaller, and what the gate measured."""
+
+    method: str  # "int8", "int8 weights"
+    value: float  # share of identical ids for an encoder, added error in dB for a decoder
+    limit: float  # at least for an encoder, at most for a decoder
+    passed: bool
+
+
+@dataclass(frozen=True)
+class CodecResult:
+    """Which form of a codec the bundle carries."""
+
+    kept: str  # "int8", "int8 weights", "float"
+    trials: tuple[CodecTrial, ...]
+    media: str  # what it was judged on
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything measured in one run."""
+
+    name: str
+    recipe: str
+    type: str
+    parameters: int
+    bits_per_weight: float
+    seconds: float
+    sizes: Mapping[str, Size]  # by role; "total" too
+    quality: Mapping[str, Quality]  # by modality; empty when not measured
+    quality_note: str  # against what, or why not measured
+    codecs: Mapping[str, CodecResult] = field(default_factory=dict)  # by role
+    tools: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The text of report.json."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @staticmethod
+    def from_json(text: str | bytes) -> Report:
+        """The inverse of `to_json`; only for files that a verified manifest lists."""
+        data: dict[str, Any] = json.loads(text)
+        data["sizes"] = {k: Size(**v) for k, v in data["sizes"].items()}
+        data["quality"] = {k: Quality(**v) for k, v in data["quality"].items()}
+        for role, codec in data["codecs"].items():
+            trials = tuple(CodecTrial(**t) for t in codec.pop("trials"))
+            data["codecs"][role] = CodecResult(trials=trials, **codec)
+        return Report(**data)
