@@ -31,7 +31,7 @@ _NAMES: tuple[Protocol, ...] = ("kitty", "iterm", "sixel", "blocks")
 def show(pixels: Pixels, out: TextIO, *, max_columns: int | None = None) -> bool:
     """Draw (height, width, 3) uint8 to a terminal, at most `max_columns` wide; whether anything was drawn."""
     way = protocol(os.environ) if out.isatty() else None
-    if way is None:
+    if way is None or (way == "blocks" and "utf" not in (getattr(out, "encoding", None) or "").lower()):
         return False
     room = max(2, shutil.get_terminal_size().columns - 1)
     columns = min(max_columns or _COLUMNS, room)

@@ -142,7 +142,7 @@ def _magnitudes(mel: NDArray[Any], rounds: int = 24) -> NDArray[np.float32]:
     bands = np.exp(np.minimum(np.asarray(mel, dtype=np.float32), 12.0)).T  # (time, mels)
     filters = mel_filters()
     target = bands @ filters
-    guess = np.maximum(bands @ _pseudo_inverse(), np.float32(1e-2) * target)
+    guess: NDArray[np.float32] = np.maximum(bands @ _pseudo_inverse(), np.float32(1e-2) * target)
     for _ in range(rounds):
         guess *= target / np.maximum(guess @ filters.T @ filters, np.float32(1e-20))
     return guess
