@@ -1,6 +1,7 @@
 """What a run cost: the peak of this process's memory.
 
-Job: read and reset the peak resident size. Ignorance: what ran. Linux resets the peak; elsewhere it only grows.
+Job: read and reset the peak resident size. Ignorance: what ran.
+Linux resets the peak; elsewhere it only grows.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edge.cli import attachments, flags, output
 from edge.cli.screen import Screen, Shown, interruptible
 from edge.errors import EdgeError, UsageError
-from edge.messages import Part
+from edge.messages import Part, Text
 from edge.options import SamplingOptions
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ class Talk:
             setting = None if value in ("", "none", "default") else SETTINGS[name](value)
         except ValueError as error:
             raise UsageError(f"{name} must be a number, got {value!r}") from error
-        self.sampling = replace(self.sampling, **{name: setting})
+        chosen: dict[str, Any] = {name: setting}
+        self.sampling = replace(self.sampling, **chosen)
         return None
 
     def show(self, rest: str) -> None:
@@ -233,7 +234,9 @@ def first_word(rest: str) -> tuple[str, str]:
 
 def written(part: Part) -> str:
     """A part in the transcript."""
-    return str(part.text) if hasattr(part, "text") else f"[{type(part).__name__.lower()}: {part.source}]"
+    if isinstance(part, Text):
+        return part.text
+    return f"[{type(part).__name__.lower()}: {part.source!s}]"
 
 
 def told(shown: Shown) -> str:

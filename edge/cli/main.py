@@ -36,18 +36,18 @@ VERBS = {
 class VerbGroup(TyperGroup):
     """Verbs by name; importing one waits until it is called."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Our verbs, then the plugins'."""
         return [*VERBS, *sorted(plugins())]
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The verb as a command, or None."""
         if cmd_name in VERBS:
             return as_command(cmd_name, import_module(f"edge.cli.{cmd_name}").command)
         plugin = plugins().get(cmd_name)
         return None if plugin is None else as_command(cmd_name, plugin.load())
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list of verbs, from the table alone."""
         rows = list(VERBS.items()) + [(name, plugin_summary(p)) for name, p in sorted(plugins().items())]
         with formatter.section("Verbs"):

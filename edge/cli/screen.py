@@ -79,7 +79,7 @@ class Screen:
         if self.pictures and self.out is not None:
             from edge.cli import terminal_image
 
-            self.write("\n")
+            self.write("\n" if shown.text else "")
             terminal_image.show(picture.pixels, self.out)
         if self.folder is not None:
             self._keep(picture, "picture", ".png", shown)

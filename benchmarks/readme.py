@@ -1,0 +1,131 @@
+"""Refresh what is generated in README.md and docs/: `python -m benchmarks.readme [--check]`.
+
+Job: put the CLI's help, the tree, the demo's table and the evaluation between their markers.
+Ignorance: how numbers were measured. A missing source leaves its section as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO = Path("demo-out/demo.md")
+EVALUATION = Path("models/weights/pico/evaluation.json")
+TREE = ("edge", "quantize", "models", "benchmarks", "tests", "docs", "scripts")
+HELP_WIDTH = 100
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Rewrite the documents; with --check only say which are stale, exit 1 if any is."""
+    check = "--check" in (sys.argv[1:] if arguments is None else arguments)
+    stale = [path for path in DOCUMENTS if refreshed(path) != (ROOT / path).read_text()]
+    for path in stale:
+        print(f"{path} {'is stale: make docs' if check else 'refreshed'}")
+        if not check:
+            (ROOT / path).write_text(refreshed(path))
+    return 1 if check and stale else 0
+
+
+def refreshed(path: str) -> str:
+    """The document with its generated sections made anew."""
+    text = (ROOT / path).read_text()
+    for name in DOCUMENTS[path]:
+        body = SECTIONS[name]()
+        if body is not None:
+            text = put(text, name, body)
+    return text
+
+
+def put(text: str, name: str, body: str) -> str:
+    """Replace what stands between the markers of one section."""
+    begin, end = f"<!-- {name}: generated, `make docs` -->", f"<!-- end of {name} -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise SystemExit(f"readme: the markers of {name} are missing: {begin} … {end}")
+    return f"{before}{begin}\n{body.strip()}\n{end}{after}"
+
+
+def cli_help() -> str:
+    """`edge --help`, then the help of every verb."""
+    from typer.testing import CliRunner
+
+    from edge.cli import main as cli
+
+    runner, pieces = CliRunner(), []
+    for verb in ([], *([name] for name in verbs())):
+        shown = runner.invoke(cli.app, [*verb, "--help"], prog_name="edge", terminal_width=HELP_WIDTH)
+        if shown.exit_code != 0:
+            raise SystemExit(f"readme: edge {' '.join(verb)} --help failed: {shown.output}")
+        title = f"## edge {verb[0]}\n\n" if verb else ""
+        pieces.append(f"{title}```\n{shown.output.strip()}\n```")
+    return "\n\n".join(pieces)
+
+
+def verbs() -> list[str]:
+    """Every verb of the installed command."""
+    from edge.cli import main as cli
+
+    return [*cli.VERBS, *sorted(cli.plugins())]
+
+
+def tree() -> str:
+    """Every package of the house with the names of its files."""
+    packages = sorted({path.parent for top in TREE for path in (ROOT / top).rglob(f"*{ending(top)}")})
+    return "```\n" + "\n".join(package_line(folder) for folder in packages) + "\n```"
+
+
+def ending(top: str) -> str:
+    """docs/ holds documents, every other folder modules."""
+    return ".md" if top == "docs" else ".py"
+
+
+def package_line(folder: Path) -> str:
+    """`edge/engines/  base llama_cpp …`, wrapped."""
+    where = f"{folder.relative_to(ROOT)}/"
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in (".py", ".md")]
+    names = " ".join(path.stem for path in files if path.stem != "__init__")
+    return textwrap.fill(names, 110, initial_indent=f"{where:<20} ", subsequent_indent=" " * 21)
+
+
+def demo() -> str | None:
+    """What `make demo` wrote."""
+    path = ROOT / DEMO
+    return path.read_text() if path.exists() else None
+
+
+def evaluation() -> str | None:
+    """The table of `python -m models.evaluate`."""
+    path = ROOT / EVALUATION
+    if not path.exists():
+        return None
+    rows: dict[str, Any] = json.loads(path.read_text())
+    lines = ["| measured | value |", "|---|---:|"]
+    return "\n".join(lines + [f"| {name} | {shown(value)} |" for name, value in rows.items() if plain(value)])
+
+
+def plain(value: Any) -> bool:
+    """A number or a word, not a structure."""
+    return isinstance(value, int | float | str)
+
+
+def shown(value: Any) -> str:
+    """Three significant digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+SECTIONS: dict[str, Callable[[], str | None]] = {
+    "cli": cli_help,
+    "tree": tree,
+    "demo": demo,
+    "evaluation": evaluation,
+}
+DOCUMENTS = {"README.md": ("demo", "evaluation", "tree"), "docs/cli.md": ("cli",)}
+
+if __name__ == "__main__":
+    sys.exit(main())
