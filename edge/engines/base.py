@@ -34,7 +34,10 @@ class Engine(Protocol):
     vocab_size: int
     context_length: int  # tokens per sequence
     sequences: int
-    tokenizer: Tokenizer
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's own."""
 
     def feed(self, segments: Sequence[Segment], *, sequence: int = 0) -> Logits:
         """Append segments to a sequence; the logits after the last token, (vocab,).

@@ -14,13 +14,15 @@ from edge.segments import Segment
 class Frontend(Protocol):
     """Media in, segments out; for native models also ids in, media out."""
 
-    kind: str  # "image", "audio"
+    @property
+    def kind(self) -> str:
+        """ "image" or "audio"."""
 
     def encode(self, media: Any) -> Segment:
         """The prompt piece of one picture or sound, openers and closers included."""
 
     def decode(self, ids: Sequence[int]) -> Any:
-        """The picture (h, w, 3) uint8 or samples (n,) float32 that a span of ids stands for, without its opener and closer.
+        """The picture (h, w, 3) uint8 or samples (n,) float32 of a span of ids, without its opener and closer.
 
         Raises:
             ModalityError: this frontend only reads.

@@ -1,0 +1,74 @@
+"""Edge: natively multimodal models on this machine, offline.
+
+Job: the public door. Names are imported when first used, so that `import edge` costs nothing.
+Ignorance: everything else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edge.chat import Chat
+    from edge.errors import (
+        DoesNotFitError,
+        EdgeError,
+        EngineError,
+        IntegrityError,
+        MediaError,
+        ModalityError,
+        NotFoundError,
+        OfflineError,
+        UsageError,
+    )
+    from edge.events import (
+        AudioChunk,
+        Event,
+        Finished,
+        ImageMade,
+        MediaProgress,
+        Reply,
+        TextDelta,
+        Timings,
+        Usage,
+    )
+    from edge.media.audio import Sound
+    from edge.media.image import Picture
+    from edge.messages import Audio, Image, Message, Part, Text, Video
+    from edge.model import Model, load
+    from edge.options import EngineOptions, SamplingOptions
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "edge.chat": ("Chat",),
+    "edge.errors": ("DoesNotFitError", "EdgeError", "EngineError", "IntegrityError", "MediaError",
+                    "ModalityError", "NotFoundError", "OfflineError", "UsageError"),
+    "edge.events": ("AudioChunk", "Event", "Finished", "ImageMade", "MediaProgress", "Reply", "TextDelta",
+                    "Timings", "Usage"),
+    "edge.media.audio": ("Sound",),
+    "edge.media.image": ("Picture",),
+    "edge.messages": ("Audio", "Image", "Message", "Part", "Text", "Video"),
+    "edge.model": ("Model", "load"),
+    "edge.options": ("EngineOptions", "SamplingOptions"),
+}  # fmt: skip
+_WHERE = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Audio", "AudioChunk", "Chat", "DoesNotFitError", "EdgeError", "EngineError", "EngineOptions", "Event",
+    "Finished", "Image", "ImageMade", "IntegrityError", "MediaError", "MediaProgress", "Message",
+    "ModalityError", "Model", "NotFoundError", "OfflineError", "Part", "Picture", "Reply", "SamplingOptions",
+    "Sound", "Text", "TextDelta", "Timings", "Usage", "UsageError", "Video", "__version__", "load",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'edge' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_WHERE[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})

@@ -1,0 +1,1 @@
+"""Engines: segments in, logits out. They know nothing of media or chat."""

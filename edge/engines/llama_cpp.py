@@ -1,0 +1,311 @@
+"""llama.cpp behind the Engine contract, on its low-level API: segments in, logits out.
+
+Job: load a validated GGUF, keep the KV sequences, batch without allocating per token, choose and watch
+threads. Ignorance: media, chat, sampling. Not thread-safe. A header that lies is stopped by
+`edge.formats.gguf` before native code sees the file; native asserts would still end the process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import hardware
+from edge.engines.base import Logits
+from edge.engines.llama_native import LlamaTokenizer, complaint, library
+from edge.engines.threads import ThreadGovernor, fastest
+from edge.errors import DoesNotFitError, EngineError
+from edge.formats.gguf import read_header
+from edge.options import EngineOptions
+from edge.segments import Segment, TokenSegment
+
+DEFAULT_CONTEXT = 2048  # tokens per sequence
+_PROBE_BYTES = 512 << 20  # larger models are bound by memory bandwidth: all free threads, no probe
+_PROBE_STEPS, _PROBE_SECONDS = 4, 0.6
+_LOAD_EVERY = 0.2  # seconds between two looks at what other processes take
+_BULK = 16  # tokens in one batch from which the prefill thread count applies
+
+
+class LlamaCppEngine:
+    """One model, one context, `sequences` independent KV sequences."""
+
+    name = "llama_cpp"
+
+    def __init__(self, path: str | Path, options: EngineOptions | None = None) -> None:
+        """Load a .gguf file.
+
+        Raises:
+            IntegrityError: the file is no sound GGUF.
+            DoesNotFitError: model or context do not fit into memory.
+            EngineError: llama.cpp refuses it.
+        """
+        chosen = options or EngineOptions()
+        path = Path(path)
+        header = read_header(path)
+        self._native = library()
+        self._model = self._load(path)
+        self.sequences = max(1, chosen.sequences)
+        trained = int(self._native.llama_model_n_ctx_train(self._model))
+        self.context_length = chosen.context_length or min(DEFAULT_CONTEXT, trained or DEFAULT_CONTEXT)
+        self._batch_size = max(self.sequences, min(chosen.batch, self.context_length))
+        self._fixed = chosen.threads
+        self._context = self._open()
+        self._finalizer = weakref.finalize(self, _free, self._native, self._context, self._model)
+        self._memory = self._native.llama_get_memory(self._context)
+        self.tokenizer = LlamaTokenizer(self._native.llama_model_get_vocab(self._model))
+        self.vocab_size = self.tokenizer.size
+        self._row_type = ctypes.c_float * self.vocab_size
+        self._width = int(self._native.llama_model_n_embd_inp(self._model))
+        self._lengths = [0] * self.sequences
+        self._batch = _Batch(self._native, self._batch_size)
+        self.native_seconds = 0.0  # spent inside of llama_decode, for benchmarks
+        self._meter, self._others, self._looked = hardware.LoadMeter(), 0.0, 0.0
+        self._governor = self._tuned(header.file_size)
+
+    # --- the contract -----------------------------------------------------------------------------
+
+    def feed(self, segments: Sequence[Segment], *, sequence: int = 0) -> Logits:
+        """Append segments to a sequence; the logits after the last token, (vocab,)."""
+        self._alive(sequence)
+        total = sum(len(segment) for segment in segments)
+        if total == 0:
+            raise EngineError("nothing to feed: the segments are empty")
+        self._check_room(total, sequence)
+        self._look_around()
+        left = total
+        for segment in segments:
+            for start in range(0, len(segment), self._batch_size):
+                count = min(self._batch_size, len(segment) - start)
+                left -= count
+                self._run(self._filled(segment, start, count, sequence, last=left == 0), (sequence,), count)
+        return self._logits(-1)
+
+    def step(self, tokens: Sequence[int]) -> Logits:
+        """Append tokens[i] to sequence i in one batch; logits (len(tokens), vocab)."""
+        count = len(tokens)
+        self._alive(count - 1)
+        if count == 0:
+            raise EngineError("nothing to step: no tokens were given")
+        for sequence in range(count):
+            self._check_room(1, sequence)
+        began = time.perf_counter()
+        self._run(self._batch.step(tokens, self._lengths), range(count), 1)
+        if self._fixed is None:
+            self._watch(time.perf_counter() - began)
+        if count == 1:
+            return self._logits(0)[None]
+        return np.stack([self._logits(i) for i in range(count)])
+
+    def length(self, sequence: int = 0) -> int:
+        """Tokens a sequence holds."""
+        return self._lengths[sequence]
+
+    def truncate(self, length: int, *, sequence: int = 0) -> None:
+        """Forget all but the first `length` tokens."""
+        self._alive(sequence)
+        if length >= self._lengths[sequence]:
+            return
+        kept = max(0, length)
+        if not self._native.llama_memory_seq_rm(self._memory, sequence, kept, -1):
+            self._clear(sequence)  # recurrent models cannot forget a part
+            if kept:
+                raise EngineError(f"this model cannot go back to {kept} tokens; the sequence was cleared")
+        self._lengths[sequence] = kept
+
+    def close(self) -> None:
+        """Free native memory; further calls raise EngineError."""
+        self._finalizer()
+
+    # --- loading ----------------------------------------------------------------------------------
+
+    def _load(self, path: Path) -> Any:
+        params = self._native.llama_model_default_params()
+        params.use_extra_bufts = hardware.fast_path_is_safe()
+        params.n_gpu_layers = 0
+        complaint()
+        model = self._native.llama_model_load_from_file(str(path).encode(), params)
+        if not model:
+            why = complaint() or "no reason given"
+            raise EngineError(f"llama.cpp cannot load {path.name}: {why}; verify the file")
+        return model
+
+    def _open(self) -> Any:
+        native, params = self._native, self._native.llama_context_default_params()
+        params.n_ctx = self.context_length * self.sequences  # not unified: each sequence has its own share
+        params.n_seq_max = self.sequences
+        params.n_batch = params.n_ubatch = self._batch_size
+        params.n_outputs_max = self.sequences  # the last token of a feed, or one per sequence of a step
+        params.kv_unified = False
+        params.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_AUTO
+        params.no_perf = True
+        params.n_threads = params.n_threads_batch = self._fixed or hardware.usable_cpus()
+        context = native.llama_init_from_model(self._model, params)
+        if not context:
+            native.llama_model_free(self._model)
+            raise DoesNotFitError(
+                f"llama.cpp cannot open {self.sequences} sequences of {self.context_length} tokens "
+                f"({complaint() or 'no reason given'}); ask for a shorter context"
+            )
+        return context
+
+    # --- batches ----------------------------------------------------------------------------------
+
+    def _filled(self, segment: Segment, start: int, count: int, sequence: int, *, last: bool) -> Any:
+        position = self._lengths[sequence]
+        if isinstance(segment, TokenSegment):
+            return self._batch.tokens(segment.ids[start : start + count], position, sequence, last=last)
+        if segment.embeddings.shape[1:] != (self._width,):
+            raise EngineError(
+                f"embeddings of shape {segment.embeddings.shape} do not fit width {self._width}"
+            )
+        rows = segment.embeddings[start : start + count]
+        return self._batch.embeddings(rows, position, sequence, last=last)
+
+    def _run(self, batch: Any, sequences: Sequence[int], each: int) -> None:
+        began = time.perf_counter()
+        code = self._native.llama_decode(self._context, batch)
+        self.native_seconds += time.perf_counter() - began
+        if code != 0:
+            for sequence in sequences:
+                self._clear(sequence)
+            raise EngineError(f"llama.cpp failed to decode (code {code}): {complaint() or 'no reason given'}")
+        for sequence in sequences:
+            self._lengths[sequence] += each
+
+    def _logits(self, row: int) -> Logits:
+        pointer = self._native.llama_get_logits_ith(self._context, row)
+        if not pointer:
+            raise EngineError("llama.cpp has no logits for the last token")
+        floats = self._row_type.from_address(ctypes.addressof(pointer.contents))
+        return np.array(memoryview(floats), dtype=np.float32)  # a copy: the next decode writes here
+
+    def _clear(self, sequence: int) -> None:
+        self._native.llama_memory_seq_rm(self._memory, sequence, -1, -1)  # a whole sequence: never fails
+        self._lengths[sequence] = 0
+
+    def _check_room(self, count: int, sequence: int) -> None:
+        if self._lengths[sequence] + count > self.context_length:
+            raise DoesNotFitError(
+                f"sequence {sequence} holds {self._lengths[sequence]} tokens and {count} more do not fit "
+                f"into {self.context_length}; load the model with a longer context, or send less"
+            )
+
+    def _alive(self, sequence: int) -> None:
+        if not self._finalizer.alive:
+            raise EngineError("the model is closed; load it again")
+        if sequence >= self.sequences:
+            raise EngineError(f"sequence {sequence} was asked for, but the engine has {self.sequences}")
+
+    # --- threads ----------------------------------------------------------------------------------
+
+    def _tuned(self, model_bytes: int) -> ThreadGovernor:
+        """Measure a few steps per thread count (small models), or take what the size suggests."""
+        cpus = self._fixed or hardware.usable_cpus()
+        governor = ThreadGovernor(cpus, self._fixed or hardware.choose_threads(model_bytes, cpus=cpus))
+        if self._fixed is None and cpus > 1 and model_bytes < _PROBE_BYTES:
+            governor.threads = fastest(self._timed_steps(cpus))
+        self._set_threads(governor.threads, cpus)
+        return governor
+
+    def _timed_steps(self, cpus: int) -> dict[int, list[float]]:
+        """Seconds per step for 1, 2, 4 … threads, within a time budget; leaves the context empty."""
+        self._meter.others()
+        self._timed_step()  # pages the weights in
+        times: dict[int, list[float]] = {}
+        deadline = time.perf_counter() + _PROBE_SECONDS
+        threads = 1
+        while threads <= cpus and (not times or time.perf_counter() < deadline):
+            self._native.llama_set_n_threads(self._context, threads, cpus)
+            self._timed_step()  # starts the threads
+            times[threads] = [self._timed_step() for _ in range(_PROBE_STEPS)]
+            threads *= 2
+        self.truncate(0)
+        self.native_seconds = 0.0
+        return times
+
+    def _timed_step(self) -> float:
+        began = time.perf_counter()
+        self._run(self._batch.step([0], self._lengths), (0,), 1)
+        return time.perf_counter() - began
+
+    def _watch(self, seconds: float) -> None:
+        before = self._governor.threads
+        if self._governor.stepped(seconds, self._look_around()) != before:
+            self._set_threads(self._governor.threads, self._bulk_threads())
+
+    def _look_around(self) -> float | None:
+        """Processors that others take, when measured just now; sets the prefill threads by it."""
+        if self._fixed is not None or (now := time.monotonic()) - self._looked < _LOAD_EVERY:
+            return None
+        self._looked = now
+        others = self._meter.others()
+        if others is not None and round(others) != round(self._others):
+            self._others = others
+            self._set_threads(self._governor.threads, self._bulk_threads())
+        return others
+
+    def _bulk_threads(self) -> int:
+        return max(1, round(self._governor.most - self._others))
+
+    def _set_threads(self, decode: int, bulk: int) -> None:
+        self._native.llama_set_n_threads(self._context, decode, bulk)
+
+
+class _Batch:
+    """A llama_batch over arrays that live as long as it does."""
+
+    def __init__(self, native: Any, size: int) -> None:
+        self._ids = np.zeros(size, dtype=np.int32)
+        self._positions = np.zeros(size, dtype=np.int32)
+        self._counts = np.ones(size, dtype=np.int32)  # sequences per token
+        self._sequences = np.zeros(size, dtype=np.int32)
+        self._outputs = np.zeros(size, dtype=np.int8)
+        base = self._sequences.ctypes.data
+        integers = ctypes.POINTER(ctypes.c_int32)
+        self._pointers = (integers * size)(*(ctypes.cast(base + 4 * i, integers) for i in range(size)))
+        self._rows: NDArray[np.float32] | None = None  # embeddings must outlive the call
+        self._by_id, self._by_row = native.llama_batch(), native.llama_batch()
+        for batch in (self._by_id, self._by_row):
+            batch.pos = self._positions.ctypes.data_as(integers)
+            batch.n_seq_id = self._counts.ctypes.data_as(integers)
+            batch.seq_id = ctypes.cast(self._pointers, ctypes.POINTER(integers))
+            batch.logits = self._outputs.ctypes.data_as(ctypes.POINTER(ctypes.c_int8))
+        self._by_id.token = self._ids.ctypes.data_as(integers)
+
+    def tokens(self, ids: Sequence[int], position: int, sequence: int, *, last: bool) -> Any:
+        """A run of one sequence; logits for its last token where `last`."""
+        self._ids[: len(ids)] = ids
+        return self._placed(self._by_id, len(ids), position, sequence, last)
+
+    def embeddings(self, rows: NDArray[np.float32], position: int, sequence: int, *, last: bool) -> Any:
+        """The same of embeddings (n, width)."""
+        self._rows = np.ascontiguousarray(rows, dtype=np.float32)
+        self._by_row.embd = self._rows.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        return self._placed(self._by_row, len(rows), position, sequence, last)
+
+    def step(self, tokens: Sequence[int], lengths: Sequence[int]) -> Any:
+        """One token for each of the first sequences, all with logits."""
+        for i, token in enumerate(tokens):
+            self._ids[i], self._positions[i], self._sequences[i], self._outputs[i] = token, lengths[i], i, 1
+        self._by_id.n_tokens = len(tokens)
+        return self._by_id
+
+    def _placed(self, batch: Any, count: int, position: int, sequence: int, last: bool) -> Any:
+        self._positions[:count] = np.arange(position, position + count)
+        self._sequences[:count] = sequence
+        self._outputs[:count] = 0
+        self._outputs[count - 1] = last
+        batch.n_tokens = count
+        return batch
+
+
+def _free(native: Any, context: Any, model: Any) -> None:
+    native.llama_free(context)
+    native.llama_model_free(model)

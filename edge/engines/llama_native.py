@@ -1,0 +1,116 @@
+"""The door to llama.cpp's C API: started once, silenced, its last complaints kept; and a file's own tokenizer.
+
+Job: what every user of the native library needs and nobody should do twice.
+Ignorance: contexts, decoding. Does not validate files: `edge.formats.gguf` does that before.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from functools import cache
+from typing import Any
+
+from edge.errors import EngineError
+
+_complaints: deque[str] = deque(maxlen=4)
+_kept: list[Any] = []  # ctypes callbacks must outlive the library's use of them
+
+
+@cache
+def library() -> Any:
+    """llama_cpp's low-level module, its backend started and its log turned to us.
+
+    Raises:
+        EngineError: llama-cpp-python is not installed or does not load.
+    """
+    try:
+        from llama_cpp import llama_cpp as native
+    except (ImportError, OSError, RuntimeError) as error:
+        raise EngineError(
+            f"llama-cpp-python does not load ({error}); install it again: pip install llama-cpp-python"
+        ) from error
+    callback = native.llama_log_callback(_hear)
+    _kept.append(callback)
+    native.llama_log_set(callback, None)
+    native.llama_backend_init()
+    return native
+
+
+def complaint() -> str:
+    """The library's last warnings and errors as one line; empty where there are none."""
+    text = "; ".join(_complaints)
+    _complaints.clear()
+    return text
+
+
+def _hear(level: int, text: bytes, _: Any) -> None:
+    if level in (3, 4) and (line := text.decode("utf-8", "replace").strip()):  # GGML_LOG_LEVEL_WARN, _ERROR
+        _complaints.append(line)
+
+
+class LlamaTokenizer:
+    """The vocabulary inside a GGUF file."""
+
+    def __init__(self, vocab: int) -> None:
+        """`vocab`: a llama_vocab pointer; the caller keeps its model alive."""
+        self._native, self._vocab = library(), vocab
+        self.size: int = self._native.llama_vocab_n_tokens(vocab)
+        self._pieces: dict[int, bytes] = {}
+        self._buffer = ctypes.create_string_buffer(256)
+
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """Ids of `text`; no begin-of-sequence id is added. Written special tokens are text unless `special`.
+
+        Raises:
+            EngineError: the native tokenizer failed.
+        """
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        for _ in range(2):
+            ids = (ctypes.c_int32 * room)()
+            count: int = self._native.llama_tokenize(self._vocab, data, len(data), ids, room, False, special)
+            if count >= 0:
+                return list(ids[:count])
+            room = -count
+        raise EngineError(
+            f"the native tokenizer failed on {len(data)} bytes of text; the model file is damaged: verify it"
+        )
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of one id; empty for control tokens."""
+        known = self._pieces.get(token)
+        if known is None:
+            known = self._pieces[token] = self._piece(token, special=False)
+        return known
+
+    def name(self, token: int) -> str:
+        """How a special token is written; empty for ids outside of the vocabulary."""
+        return self._piece(token, special=True).decode("utf-8", "replace") if token >= 0 else ""
+
+    def bos(self) -> int:
+        """The begin-of-sequence id, or -1."""
+        return int(self._native.llama_vocab_bos(self._vocab))
+
+    def eos(self) -> int:
+        """The end-of-sequence id, or -1."""
+        return int(self._native.llama_vocab_eos(self._vocab))
+
+    def adds_bos(self) -> bool:
+        """Whether the model expects a begin-of-sequence id before all else."""
+        return bool(self._native.llama_vocab_get_add_bos(self._vocab))
+
+    def ends(self) -> tuple[int, ...]:
+        """All ids that end a turn."""
+        return tuple(i for i in range(self.size) if self._native.llama_vocab_is_eog(self._vocab, i))
+
+    def _piece(self, token: int, *, special: bool) -> bytes:
+        if not 0 <= token < self.size:
+            return b""
+        length = self._native.llama_token_to_piece(
+            self._vocab, token, self._buffer, len(self._buffer), 0, special
+        )
+        if length < 0:
+            self._buffer = ctypes.create_string_buffer(-length)
+            length = self._native.llama_token_to_piece(self._vocab, token, self._buffer, -length, 0, special)
+        return self._buffer.raw[: max(0, length)]

@@ -1,0 +1,1 @@
+"""Generation: prompt, constraint, sampling, the decode loop, the reply."""

@@ -1,0 +1,165 @@
+"""The modality grammar: which ids may come next.
+
+Job: a small pure state machine over ids. In text: text ids, the end, the openers that the request allows. In
+a picture: exactly `span` codes, then the closer. In a sound: codes or the closer. It can force what must come.
+Ignorance: logits, engines, codecs; it counts ids and knows nothing of their meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.vocabulary import MediaBlock, Vocabulary
+
+Kind = Literal["text", "image", "audio"]
+Mark = Literal["text", "open", "code", "close", "end"]
+
+MAX_AUDIO = 1000  # codes in one sound; 20 s at 50 codes per second
+_SPEECH_RESERVE = 102  # ids kept free for a sound that must come: two seconds, opener and closer
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """A range of ids and a few more: the candidates of one choice, addressed by their index."""
+
+    start: int
+    stop: int
+    extra: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return self.stop - self.start + len(self.extra)
+
+    @cached_property
+    def _extra(self) -> NDArray[np.intp]:
+        return np.array(self.extra, dtype=np.intp)
+
+    def take(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The candidates' logits, (len(self),); a view where there are no extras."""
+        inside = logits[self.start : self.stop]
+        return np.concatenate((inside, logits[self._extra])) if self.extra else inside
+
+    def token(self, index: int) -> int:
+        """The id at an index."""
+        inside = self.stop - self.start
+        return self.start + index if index < inside else self.extra[index - inside]
+
+    def indices(self, tokens: Sequence[int]) -> list[int]:
+        """Where those of the ids stand that lie in the range: closers and ends are never penalised."""
+        return [token - self.start for token in tokens if self.start <= token < self.stop]
+
+
+class Grammar:
+    """The state of one reply."""
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        makes: Collection[str] = ("text",),
+        make: Kind | None = None,
+        script: Sequence[int] = (),
+        max_text: int | None = None,
+        max_audio: int = MAX_AUDIO,
+    ) -> None:
+        """A reply that may hold the modalities `makes`.
+
+        Args:
+            make: "text" closes all openers; "image" and "audio" must come before the reply may end.
+            script: text ids that come first, as they are (the transcript of a sound to make).
+            max_text: text ids after which the reply ends, or a sound that must come begins.
+        """
+        self.vocabulary = vocabulary
+        self.kind: Kind = "text"  # what the next id belongs to
+        self.ended = False
+        self.codes = 0  # in the open span
+        self.text = 0
+        self._script = list(script)
+        self._max_text, self._max_audio = max_text, max_audio
+        self._must = None if make is None or make == "text" else vocabulary.block(make)
+        self._at_once = make == "image" or bool(script)
+        wanted: Collection[str] = () if make == "text" else (make,) if make else makes
+        self._openers = {b.opener: b for b in vocabulary.blocks if b.kind in wanted}
+        self._open: MediaBlock | None = None
+        self._text_allowed: dict[tuple[int, ...], Allowed] = {}
+
+    def forced(self, room: int) -> tuple[int, ...]:
+        """The ids that must come next, whatever the logits say; empty where there is a choice.
+
+        Args:
+            room: ids that still fit into the context.
+        """
+        if self._open is not None:
+            return (self._open.closer,) if self._full(self._open, room) else ()
+        if self._must is None:
+            return tuple(self._script[:room])
+        pressed = self._spent() or room <= _SPEECH_RESERVE
+        opener = (self._must.opener,) if self._script or self._at_once or pressed else ()
+        return (*self._script, *opener)[:room]
+
+    def allowed(self, room: int) -> Allowed | None:
+        """The candidates for the next id; None where the reply is cut: no budget or no room left."""
+        if self._open is not None:
+            block = self._open
+            closer = (block.closer,) if block.span is None and self.codes else ()
+            return Allowed(block.base, block.base + block.size, closer)
+        if self._spent() or room <= 0:
+            return None
+        ends = () if self._must is not None else self.vocabulary.end
+        openers = tuple(i for i, block in self._openers.items() if room >= (block.span or 1) + 2)
+        return self._text(tuple(i for i in (*ends, *openers) if i >= self.vocabulary.text_size))
+
+    def accept(self, token: int) -> Mark:
+        """Take the chosen id and move on; what the id was.
+
+        Raises:
+            ValueError: the id cannot come here.
+        """
+        if self.ended:
+            raise ValueError("the reply has ended")
+        if self._open is not None:
+            return self._accept_media(self._open, token)
+        if self._script and token == self._script[0]:
+            self._script.pop(0)
+        elif token in self._openers:
+            return self._begin(self._openers[token])
+        elif token in self.vocabulary.end and self._must is None:
+            self.ended = True
+            return "end"
+        elif self._script or not 0 <= token < self.vocabulary.text_size:
+            raise ValueError(f"id {token} cannot come in text")
+        self.text += 1
+        return "text"
+
+    def _accept_media(self, block: MediaBlock, token: int) -> Mark:
+        if block.holds(token) and (block.span is None or self.codes < block.span):
+            self.codes += 1
+            return "code"
+        if token == block.closer and (self.codes > 0 if block.span is None else self.codes == block.span):
+            self._open, self.kind = None, "text"
+            return "close"
+        raise ValueError(f"id {token} cannot come after {self.codes} codes of {block.kind}")
+
+    def _begin(self, block: MediaBlock) -> Mark:
+        self._open, self.kind, self.codes = block, block.kind, 0
+        if block is self._must:
+            self._must, self._openers = None, {}  # one forced span, then text and the end
+        return "open"
+
+    def _full(self, block: MediaBlock, room: int) -> bool:
+        if block.span is not None:
+            return self.codes >= block.span
+        return self.codes > 0 and (self.codes >= self._max_audio or room <= 1)
+
+    def _spent(self) -> bool:
+        return self._max_text is not None and self.text >= self._max_text
+
+    def _text(self, extra: tuple[int, ...]) -> Allowed:
+        if extra not in self._text_allowed:
+            self._text_allowed[extra] = Allowed(0, self.vocabulary.text_size, extra)
+        return self._text_allowed[extra]

@@ -1,0 +1,105 @@
+"""From messages to segments: the chat template with placeholders, then each piece in its own way.
+
+Job: lay a conversation out as the model was trained to read it. Template text may hold role and media tokens;
+contents never do: they pass as placeholders, and plain text is split with special parsing off and checked.
+Ignorance: how media become segments (frontends did that), what an engine does with them.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from edge.engines.base import Tokenizer
+from edge.errors import IntegrityError
+from edge.generation.template import ChatTemplate
+from edge.messages import Role
+from edge.segments import EmbeddingSegment, Segment, TokenSegment
+from edge.vocabulary import Vocabulary
+
+Piece = str | Segment  # plain text, or media (or a recalled reply) that is tokens already
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message, its media already turned into segments."""
+
+    role: Role
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What turns into segments: the template, the text splitter, the vocabulary."""
+
+    template: ChatTemplate
+    tokenizer: Tokenizer
+    vocabulary: Vocabulary
+    lead: int | None = None  # an id that must stand first where the template does not write it
+
+    def build(self, turns: Sequence[Turn]) -> tuple[Segment, ...]:
+        """The whole conversation, ready for the assistant's answer; runs of ids are joined.
+
+        Raises:
+            IntegrityError: the template fails or loses a content; plain text became a special token.
+            UsageError: the template refuses the conversation.
+        """
+        mark = secrets.token_hex(8)  # unguessable: no content can pose as a placeholder
+        contents: list[Piece] = []
+        messages = []
+        for turn in turns:
+            written = "".join(f"\x02{mark}:{len(contents) + i}\x03" for i in range(len(turn.pieces)))
+            contents += turn.pieces
+            messages.append({"role": turn.role, "content": written})
+        rendered = self.template.render(messages)
+        return tuple(_joined(self._segments(rendered, mark, contents), self.lead))
+
+    def text(self, text: str) -> tuple[int, ...]:
+        """Ids of plain text; written special tokens stay plain text.
+
+        Raises:
+            IntegrityError: the model file lets plain text become a special token.
+        """
+        ids = tuple(self.tokenizer.encode(text))
+        stray = next((i for i in ids if i >= self.vocabulary.text_size), None)
+        if stray is not None:
+            raise IntegrityError(
+                f"plain text became the special token {stray}, text ids end at {self.vocabulary.text_size - 1}; "
+                "the model file is not safe to talk to: quantize it again"
+            )
+        return ids
+
+    def _segments(self, rendered: str, mark: str, contents: Sequence[Piece]) -> Iterator[Segment]:
+        pieces = re.split(f"\x02{mark}:([0-9]+)\x03", rendered)
+        used = [int(index) for index in pieces[1::2]]
+        if used != list(range(len(contents))):
+            raise IntegrityError(
+                f"the chat template used the contents {used} of {len(contents)}, but must use each once and "
+                "in order; this model's template does not fit: quantize with your own chat_template.jinja"
+            )
+        for i, piece in enumerate(pieces):
+            content: Piece = contents[int(piece)] if i % 2 else TokenSegment(self._written(piece))
+            yield TokenSegment(self.text(content)) if isinstance(content, str) else content
+
+    def _written(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(text, special=True)) if text else ()
+
+
+def _joined(segments: Iterator[Segment], lead: int | None) -> list[Segment]:
+    """Neighbouring id runs as one, empty ones gone, the leading id in place."""
+    joined: list[Segment] = []
+    run: list[int] = []
+    for segment in segments:
+        if isinstance(segment, EmbeddingSegment):
+            joined += [TokenSegment(tuple(run)), segment] if run else [segment]
+            run = []
+        else:
+            run += segment.ids
+    if run:
+        joined.append(TokenSegment(tuple(run)))
+    first = joined[0] if joined else None
+    if lead is not None and not (isinstance(first, TokenSegment) and first.ids[0] == lead):
+        joined.insert(0, TokenSegment((lead,)))
+    return joined

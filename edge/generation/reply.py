@@ -1,0 +1,134 @@
+"""From ids to events: text that is never half a character, pictures and sounds through their codecs.
+
+Job: route the stream of one reply, count its tokens, keep its parts and ids for the history.
+Ignorance: how the ids were chosen; how events are shown.
+"""
+
+from __future__ import annotations
+
+import codecs
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edge.engines.base import Tokenizer
+from edge.events import (
+    AudioChunk,
+    Event,
+    Finished,
+    FinishReason,
+    ImageMade,
+    MediaProgress,
+    TextDelta,
+    Timings,
+    Usage,
+)
+from edge.frontends.base import Frontend
+from edge.generation.constraints import Kind
+from edge.generation.decode import Step, Stop
+from edge.media.spectrum import SAMPLE_RATE
+from edge.messages import Audio, Image, Part, Text
+from edge.vocabulary import MediaBlock, Vocabulary
+
+_PROGRESS_EVERY = {"image": 4, "audio": 25}  # codes between two progress events
+
+
+@dataclass
+class Router:
+    """The growing reply. `events` may be left at any moment: what was made so far stays readable."""
+
+    tokenizer: Tokenizer
+    vocabulary: Vocabulary
+    frontends: Mapping[str, Frontend]
+    started: float = field(default_factory=time.perf_counter)  # seconds; the moment of the call
+    encode_seconds: float = 0.0
+    ids: list[int] = field(default_factory=list)  # all but the end, and but a span that did not close
+    parts: list[Part] = field(default_factory=list)
+    counts: dict[Kind, int] = field(default_factory=lambda: {"text": 0, "image": 0, "audio": 0})
+
+    def __post_init__(self) -> None:
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._text = ""
+        self._span: list[int] = []
+        self._first: float | None = None
+        self._decode_seconds = 0.0
+
+    def events(self, stream: Iterable[Step | Stop]) -> Iterator[Event]:
+        """The events of a stream; `Finished` comes last, without the prompt's counts."""
+        for item in stream:
+            if isinstance(item, Stop):
+                yield from self._flush(final=True)
+                yield self.finished(item.reason)
+                return
+            if self._first is None:
+                self._first = time.perf_counter()
+            yield from self._route(item)
+
+    def finished(self, reason: FinishReason, *, prompt_tokens: int = 0, cached_tokens: int = 0) -> Finished:
+        """The closing event as of now."""
+        now = time.perf_counter()
+        first = (self._first or now) - self.started
+        counts = self.counts
+        usage = Usage(prompt_tokens, cached_tokens, counts["text"], counts["image"], counts["audio"])
+        return Finished(
+            reason, usage, Timings(first, now - self.started, self.encode_seconds, self._decode_seconds)
+        )
+
+    def close(self) -> None:
+        """Turn the text made so far into a part."""
+        if self._text:
+            self.parts.append(Text(self._text))
+            self._text = ""
+
+    def _route(self, step: Step) -> Iterator[Event]:
+        if step.mark == "end":
+            yield from self._flush(final=True)
+            return
+        self.counts[step.kind] += 1
+        if step.mark == "text":
+            self.ids.append(step.token)
+            yield from self._flush(self.tokenizer.piece(step.token))
+        elif step.mark == "open":
+            yield from self._flush(final=True)
+            self.close()
+            self._span = [step.token]
+            yield self._progress(step.kind)
+        else:
+            self._span.append(step.token)
+            yield from self._media(step)
+
+    def _flush(self, piece: bytes = b"", *, final: bool = False) -> Iterator[Event]:
+        text = self._utf8.decode(piece, final)
+        if text:
+            self._text += text
+            yield TextDelta(text)
+
+    def _media(self, step: Step) -> Iterator[Event]:
+        if step.mark == "close":
+            ids = tuple(self._span[1:-1])
+            yield self._decoded(step.kind, ids)
+            self.ids += self._span
+            self._span = []
+        elif (len(self._span) - 1) % _PROGRESS_EVERY[step.kind] == 0:
+            yield self._progress(step.kind)
+
+    def _decoded(self, kind: Kind, ids: tuple[int, ...]) -> Event:
+        began = time.perf_counter()
+        media = self.frontends[kind].decode(ids)
+        self._decode_seconds += time.perf_counter() - began
+        if kind == "image":
+            pixels = np.asarray(media, dtype=np.uint8)
+            self.parts.append(Image(pixels))
+            return ImageMade(pixels, ids)
+        samples = np.asarray(media, dtype=np.float32)
+        self.parts.append(Audio(samples, SAMPLE_RATE))
+        return AudioChunk(samples, SAMPLE_RATE, ids)
+
+    def _progress(self, kind: Kind) -> MediaProgress:
+        block = self._block(kind)
+        return MediaProgress(block.kind, len(self._span) - 1, block.span)
+
+    def _block(self, kind: Kind) -> MediaBlock:
+        return next(block for block in self.vocabulary.blocks if block.kind == kind)

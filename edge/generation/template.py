@@ -1,0 +1,162 @@
+"""Chat templates from strangers, rendered inside a fence.
+
+Job: turn a jinja2 chat template and a list of messages into text, within bounds of time and size.
+Ignorance: tokens, media; the contents it is given are placeholders (prompt.py): no user text passes here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from edge.errors import IntegrityError, UsageError
+
+MAX_SOURCE = 1 << 18  # characters of template
+MAX_OUTPUT = 1 << 20  # characters of rendered text, and of any string on the way
+MAX_SECONDS = 2.0
+MAX_RANGE = 10_000
+_FILTERS = (
+    "abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "int", "items",
+    "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace",
+    "reverse", "round", "safe", "select", "selectattr", "sort", "string", "sum", "title", "tojson", "trim",
+    "unique", "upper",
+)  # fmt: skip
+_CURE = "ask the maker of the model for a sound chat template, or quantize with your own chat_template.jinja"
+
+
+class _TooMuch(Exception):
+    """A bound was reached."""
+
+
+class ChatTemplate:
+    """One compiled template."""
+
+    def __init__(self, source: str, *, bos: str = "", eos: str = "") -> None:
+        """`bos` and `eos` are the written special tokens that templates may ask for.
+
+        Raises:
+            IntegrityError: too long, or no valid jinja2.
+        """
+        if len(source) > MAX_SOURCE:
+            raise IntegrityError(
+                f"the chat template has {len(source)} characters, more than {MAX_SOURCE}; {_CURE}"
+            )
+        self._special = {"bos_token": bos, "eos_token": eos}
+        try:
+            self._template = _environment().from_string(source)
+        except Exception as error:  # jinja2 compiles with whatever its parser and Python's raise
+            raise IntegrityError(f"the chat template is not valid jinja2: {error}; {_CURE}") from error
+
+    def render(self, messages: Sequence[dict[str, str]], *, opened: bool = True) -> str:
+        """The conversation as text, and with `opened` the start of the assistant's turn.
+
+        Raises:
+            UsageError: the template refuses the conversation (its own `raise_exception`).
+            IntegrityError: it fails, or asks for more time or text than the bounds.
+        """
+        values = {**self._special, "messages": list(messages), "add_generation_prompt": opened}
+        try:
+            return _within(MAX_SECONDS, lambda: _bounded(self._template.generate(**values)))
+        except UsageError:
+            raise
+        except Exception as error:
+            raise IntegrityError(f"the chat template failed: {error}; {_CURE}") from error
+
+
+def _bounded(pieces: Any) -> str:
+    text, size = [], 0
+    for piece in pieces:
+        size += len(piece)
+        if size > MAX_OUTPUT:
+            raise _TooMuch(f"it writes more than {MAX_OUTPUT} characters")
+        text.append(piece)
+    return "".join(text)
+
+
+def _within(seconds: float, work: Callable[[], str]) -> str:
+    """Run `work`; a trace function stops it once the time is over, as loops in templates make no calls."""
+    deadline = time.monotonic() + seconds
+    before = sys.gettrace()
+    if before is not None or threading.gettrace() is not None:
+        return work()  # a debugger holds the trace: a person is watching
+
+    def watch(*_: Any) -> Any:
+        if time.monotonic() > deadline:
+            raise _TooMuch(f"it takes longer than {seconds:g} seconds")
+        return watch
+
+    sys.settrace(watch)
+    try:
+        return work()
+    finally:
+        sys.settrace(before)
+
+
+def _environment() -> Any:
+    from jinja2.ext import loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Fenced(ImmutableSandboxedEnvironment):
+        intercepted_binops = frozenset(("*", "**", "%"))
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            numbers = isinstance(left, int | float) and isinstance(right, int | float)
+            if not numbers or (operator == "**" and abs(right) > 64):
+                raise _TooMuch(f"`{operator}` may only be used on small numbers")
+            return super().call_binop(context, operator, left, right)
+
+        def call(self, context: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
+            _check_growth(function, args)
+            return super().call(context, function, *args, **kwargs)
+
+    fenced = Fenced(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    fenced.filters = {name: fenced.filters[name] for name in _FILTERS if name in fenced.filters}
+    fenced.filters.update(tojson=_tojson, join=_join, replace=_replace)
+    fenced.globals = {"range": _range, "namespace": fenced.globals["namespace"], "dict": dict,
+                      "raise_exception": _refuse, "strftime_now": time.strftime}  # fmt: skip
+    return fenced
+
+
+def _check_growth(function: Any, args: Sequence[Any]) -> None:
+    """Refuse a string method whose result could pass the bound (replace, join, ljust, center, format …)."""
+    owner = getattr(function, "__self__", None)
+    if not isinstance(owner, str):
+        return
+    sized = (a for a in args if isinstance(a, int | str | list | tuple))
+    asked = sum(abs(a) if isinstance(a, int) else len(a) for a in sized)
+    if (len(owner) + 1) * (asked + 1) > 16 * MAX_OUTPUT:
+        raise _TooMuch("a text on the way would be too long")
+
+
+def _range(*bounds: int) -> range:
+    chosen = range(*bounds)
+    if len(chosen) > MAX_RANGE:
+        raise _TooMuch(f"it counts further than {MAX_RANGE}")
+    return chosen
+
+
+def _refuse(message: str) -> None:
+    raise UsageError(f"the model's chat template refuses this conversation: {message}")
+
+
+def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=None if indent is None else min(indent, 8))
+
+
+def _join(values: Any, separator: str = "", attribute: str | None = None) -> str:
+    def pieces() -> Any:
+        for value in values:
+            yield str(value[attribute] if attribute else value)
+            yield str(separator)
+
+    text = _bounded(pieces())
+    return text[: len(text) - len(str(separator))] if separator else text
+
+
+def _replace(text: Any, old: str, new: str, count: int = -1) -> str:
+    _check_growth(str(text).replace, (old, new))
+    return str(text).replace(old, new, count)
