@@ -143,7 +143,8 @@ def say(chat: Chat, turn: Turn, parts: list[Part], stem: Path) -> Row:
     print(f"\n>>> {f'[{turn.file}] ' if turn.file else ''}{said}")
     sampling = SamplingOptions(seed=SEED, temperature=0 if turn.make == "text" else None)
     screen = Screen(sys.stdout, folder=None, pictures=True)
-    shown = screen.show(chat.send(*parts, make=turn.make, sampling=sampling))
+    script = said.removeprefix("Say: ") if turn.make == "audio" else ""
+    shown = screen.show(chat.send(*parts, make=turn.make, sampling=sampling, script=script))
     print()
     kept = keep(shown, stem)
     usage, timings = shown.finished.usage, shown.finished.timings

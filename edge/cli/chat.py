@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from edge.cli import attachments, flags, output
 from edge.cli.screen import Screen, Shown, interruptible
+from edge.cli.wording import Kind, worded
 from edge.errors import EdgeError, UsageError
 from edge.messages import Part, Text
 from edge.options import SamplingOptions
@@ -68,6 +69,15 @@ def command(
         talk.run()
 
 
+@dataclass(frozen=True)
+class Said:
+    """What /regen sends again."""
+
+    parts: list[Part]
+    make: Kind | None
+    before: int  # messages in the history before it
+
+
 class Talk:
     """One conversation: what was said, what waits to be said, the settings."""
 
@@ -80,7 +90,7 @@ class Talk:
         self.waiting = waiting  # attached, not yet sent
         self.screen = Screen(sys.stdout, folder=Path.cwd(), pictures=sys.stdout.isatty())
         self.chat: Chat = model.chat(system=system)
-        self.last: tuple[list[Part], Any] | None = None  # what /regen sends again, and its `make`
+        self.last: Said | None = None
         self.transcript: list[str] = []  # Markdown
 
     def run(self) -> None:
@@ -109,15 +119,20 @@ class Talk:
         verb(self, rest.strip())
         return True
 
-    def say(self, parts: list[Part], make: Literal["text", "image", "audio"] | None) -> None:
+    def say(self, parts: list[Part], make: Kind | None) -> None:
         """Send a message and show the reply."""
-        parts = [*self.waiting, *parts]
-        if not parts:
-            return
-        self.waiting = []
+        parts, self.waiting = [*self.waiting, *parts], []
+        if parts:
+            self._send(parts, make)
+
+    def _send(self, parts: list[Part], make: Kind | None) -> None:
+        message, script = worded(self.model.manifest.prompts, parts, make)
+        before = len(self.chat.history)
         with interruptible(self.chat.cancel):
-            shown = self.screen.show(self.chat.send(*parts, make=make, sampling=self.sampling))
-        self.last = (parts, make)
+            shown = self.screen.show(
+                self.chat.send(*message, make=make, sampling=self.sampling, script=script)
+            )
+        self.last = Said(parts, make, before)
         self.screen.write("\n")
         self.transcript += [*("> " + written(part) for part in parts), "", told(shown), ""]
 
@@ -136,16 +151,15 @@ class Talk:
             output.note(f"(attached {path}; it goes with your next line)")
 
     def draw(self, rest: str) -> None:
-        self._task("draw", rest, "image")
+        self._make(rest, "image")
 
     def speak(self, rest: str) -> None:
-        self._task("speak", rest, "audio")
+        self._make(rest, "audio")
 
-    def _task(self, task: str, rest: str, make: Literal["image", "audio"]) -> None:
+    def _make(self, rest: str, make: Kind) -> None:
         if not rest:
             raise UsageError("say what: /draw a red circle, /say seven green birds")
-        template = self.model.manifest.prompts.get(task, "{text}")
-        self.say(attachments.split(template.replace("{text}", rest)), make)
+        self.say(attachments.split(rest), make)
 
     def set(self, rest: str) -> None:
         name, _, value = rest.partition(" ")
@@ -172,9 +186,8 @@ class Talk:
     def regen(self, rest: str) -> None:
         if self.last is None:
             raise UsageError("nothing was said yet: there is no answer to make again")
-        parts, make = self.last
-        del self.chat.history[-2:]
-        self.say(parts, make)
+        del self.chat.history[self.last.before :]
+        self._send(self.last.parts, self.last.make)
 
     def clear(self, rest: str) -> None:
         self.chat = self.model.chat(system=self.system)

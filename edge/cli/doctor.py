@@ -10,8 +10,6 @@ import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-import typer
-
 from edge import hardware, offline, store
 from edge.cli import flags, output
 from edge.cli.version import versions
@@ -37,8 +35,6 @@ def command(as_json: flags.Json = False) -> None:
         output.as_json([asdict(check) for check in found])
     else:
         output.table(["", "check", "found"], [["ok" if c.ok else "warn", c.name, c.found] for c in found])
-    if not all(check.ok for check in found):
-        raise typer.Exit(1)
 
 
 def python() -> Check:

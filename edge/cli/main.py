@@ -6,6 +6,7 @@ Ignorance: what any verb does; no flag of any verb.
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import sys
@@ -13,6 +14,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
@@ -67,8 +70,14 @@ def plugins() -> dict[str, EntryPoint]:
 
 
 def plugin_summary(plugin: EntryPoint) -> str:
-    """One line about a plugin without importing it: its distribution's name is all that metadata knows."""
-    return f"Added by {plugin.dist.name}." if plugin.dist else "Added by a plugin."
+    """The first line of a plugin's docstring, read from its source: listing verbs imports none of them."""
+    try:
+        spec = find_spec(plugin.module)
+        tree = ast.parse(Path(str(spec and spec.origin)).read_text(encoding="utf-8"))
+    except (ImportError, OSError, ValueError, SyntaxError):
+        return f"From {plugin.dist.name if plugin.dist else plugin.value}."
+    found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == plugin.attr]
+    return ((ast.get_docstring(found[0]) if found else None) or f"From {plugin.module}.").splitlines()[0]
 
 
 app = typer.Typer(

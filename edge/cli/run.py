@@ -9,22 +9,21 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge.cli import attachments, flags, output
 from edge.cli.screen import Screen, Shown, interruptible
+from edge.cli.wording import Kind, worded
 from edge.errors import EdgeError, UsageError
-from edge.messages import Part, Text
+from edge.messages import Part
 from edge.options import SamplingOptions
 
 if TYPE_CHECKING:
     from edge.model import Model
 
-Kind = Literal["text", "image", "audio"]
 BY_ENDING: dict[str, Kind] = {".png": "image", ".wav": "audio", ".txt": "text", ".md": "text"}
-TASKS = {"image": "draw", "audio": "speak"}  # kind asked for -> the manifest's wording of the task
 INTERRUPTED = 130
 
 
@@ -114,9 +113,9 @@ def answer(model: Model, request: Request) -> None:
     folder = None if request.target is not None else Path.cwd()
     screen = Screen(None if quiet else sys.stdout, folder=folder, pictures=not quiet and sys.stdout.isatty())
     chat = model.chat(system=request.system)
-    parts = worded(model, request.parts, request.make)
+    parts, script = worded(model.manifest.prompts, request.parts, request.make)
     with interruptible(chat.cancel):
-        shown = screen.show(chat.send(*parts, make=request.make, sampling=request.sampling))
+        shown = screen.show(chat.send(*parts, make=request.make, sampling=request.sampling, script=script))
     if not quiet:
         screen.write("\n" if shown.text else "")
     if shown.finished.reason == "cancelled":
@@ -125,15 +124,6 @@ def answer(model: Model, request: Request) -> None:
         deliver(shown, request)
     if request.as_json and request.target != "-":
         output.as_json(described(model, shown))
-
-
-def worded(model: Model, parts: list[Part], make: Kind | None) -> list[Part]:
-    """A bare subject in the wording that the model was trained on: "a red circle" -> "Draw a red circle."."""
-    template = model.manifest.prompts.get(TASKS.get(make or "", ""), "")
-    if len(parts) != 1 or not isinstance(parts[0], Text) or "{text}" not in template:
-        return parts
-    text, opening = parts[0].text, template.split("{text}")[0].strip().lower()
-    return parts if text.lower().startswith(opening) else [Text(template.replace("{text}", text))]
 
 
 def deliver(shown: Shown, request: Request) -> None:
