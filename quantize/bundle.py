@@ -1,6 +1,6 @@
 """Puts a finished bundle in its place: the old one or the new one, never half.
 
-Job: a hidden folder beside the target, fsync, one atomic exchange; stale leftovers swept; the disk asked first.
+Job: a partial folder beside the target, fsync, one atomic exchange; leftovers swept; the disk asked first.
 Ignorance: what a bundle holds.
 """
 
@@ -60,11 +60,12 @@ def require_disk(output: Path, needed: int) -> None:
     Raises:
         DoesNotFitError: with both numbers.
     """
-    free = shutil.disk_usage(output.resolve().parent).free
+    parent = output.resolve().parent
+    free = shutil.disk_usage(parent).free
     if free < needed:
         raise DoesNotFitError(
-            f"quantizing needs about {needed / 1e6:.1f} MB in {output.resolve().parent}, but {free / 1e6:.1f} MB "
-            "are free; make room or choose another output"
+            f"quantizing needs about {needed / 1e6:.1f} MB in {parent}, but {free / 1e6:.1f} MB are free; "
+            "make room or choose another output"
         )
 
 
@@ -84,7 +85,7 @@ def full_disk_named(output: Path) -> Iterator[None]:
 
 
 def sweep(output: Path) -> None:
-    """Remove what killed runs left beside `output`, and finish a replacement that was cut between two renames."""
+    """Remove what killed runs left beside `output`; finish a replacement cut between two renames."""
     old = sorted(output.parent.glob(f"{output.name}.old-*"))
     if old and not output.exists():
         old.pop().rename(output)
@@ -98,8 +99,8 @@ def sweep(output: Path) -> None:
 
 def _full(output: Path) -> DoesNotFitError:
     return DoesNotFitError(
-        f"the disk of {output.parent} is full or the file size is limited; {output.name} is as it was before: "
-        "make room and run it again"
+        f"the disk of {output.parent} is full or the file size is limited; {output.name} is as it was "
+        "before: make room and run it again"
     )
 
 

@@ -35,8 +35,8 @@ def write_float(checkpoint: Checkpoint, path: Path, recipe: Recipe, progress: Pr
     """Stream the decoder to `path`, one tensor in memory at a time; norms stay F32.
 
     Raises:
-        IntegrityError: tensors missing, misshapen or not finite. UsageError: a config this writer cannot express.
-        OSError: the disk refused.
+        IntegrityError: tensors missing, misshapen or not finite.
+        UsageError: a config this writer cannot express. OSError: the disk refused.
     """
     shape = tensor_names.Shape.of(checkpoint.config)
     rows = tensor_names.table(shape)

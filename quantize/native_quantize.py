@@ -1,4 +1,4 @@
-"""The child process that calls `llama_model_quantize`: `python -m quantize.native_quantize SOURCE TARGET FILE_TYPE THREADS`.
+"""The child process that calls `llama_model_quantize`; arguments: SOURCE TARGET FILE_TYPE THREADS.
 
 Job: one native call; llama.cpp's log goes to stdout, one line per tensor.
 Ignorance: everything else. It may abort: its parent (`quantize.children`) expects that.

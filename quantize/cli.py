@@ -1,0 +1,99 @@
+"""`edge quantize`: parses, calls `quantize.pipeline.quantize`, prints the table.
+
+Job: flags in, progress on stderr, sizes and quality on stdout. Ignorance: how anything is quantized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from quantize.report import Report
+
+_RECIPE_HELP = "int8, int4, f16, bf16, f32, or a llama.cpp name such as q5_k_m."
+
+
+def quantize_command(
+    checkpoint: Annotated[Path, typer.Argument(help="A Hugging Face folder with safetensors.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The bundle folder to write.")],
+    recipe: Annotated[str, typer.Option("--recipe", "-r", help=_RECIPE_HELP)] = "int4",
+    heldout: Annotated[Path | None, typer.Option(help="Held-out ids and media (npz).")] = None,
+    strict_codecs: Annotated[
+        bool, typer.Option(help="Fail where an int8 codec misses its gate, instead of keeping the float one.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Quantize a checkpoint into a bundle, and measure what it cost."""
+    from quantize.pipeline import quantize
+
+    with _progress() as show:
+        report = quantize(
+            checkpoint, output, recipe, progress=show, heldout=heldout, strict_codecs=strict_codecs
+        )
+    if as_json:
+        print(report.to_json(), end="")
+    else:
+        _print(report)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars on stderr; nothing where stderr is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:>18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    tasks = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+
+        def show(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=of)
+            bars.update(tasks[what], completed=done, total=of)
+
+        yield show
+
+
+def _print(report: Report) -> None:
+    from edge.cli.output import console, size, table
+
+    out = console()
+    out.print(f"{report.name} as {report.recipe} ({report.type}), {report.parameters / 1e6:.1f} M parameters, "
+              f"{report.bits_per_weight:.2f} bits per weight, {report.seconds:.1f} s")  # fmt: skip
+    rows = [
+        (role, size(s.before), size(s.after), f"{s.after / max(s.before, 1):.0%}", _form(report, role))
+        for role, s in report.sizes.items()
+    ]
+    table(("part", "before", "after", "ratio", "stored as"), rows)
+    if not report.quality:
+        out.print(f"quality: {report.quality_note}")
+        return
+    out.print(f"quality {report.quality_note}, held-out tokens:")
+    table(
+        ("modality", "tokens", "loss", "f16 loss", "top-1 agreement", "KL (nats)"),
+        [
+            (name, str(q.tokens), f"{q.loss:.4f}", f"{q.reference_loss:.4f}", f"{q.agreement:.1%}",
+             f"{q.divergence:.5f}")
+            for name, q in report.quality.items()
+        ],
+    )  # fmt: skip
+
+
+def _form(report: Report, role: str) -> str:
+    """What a part is stored as, with the gate's number."""
+    if role == "decoder":
+        return report.type
+    codec = report.codecs.get(role)
+    if codec is None:
+        return ""
+    if not codec.trials:
+        return f"{codec.kept} ({codec.media})"
+    value = codec.trials[-1].value
+    measured = f"{value:.1%} same ids" if role.endswith("_encoder") else f"{value:+.2f} dB error"
+    return f"{codec.kept} (last trial: {measured})" if codec.kept == "float" else f"{codec.kept} ({measured})"

@@ -1,0 +1,238 @@
+"""The one function of the pipeline: a checkpoint folder in, a measured bundle out.
+
+Job: the order of the steps, and what is checked before the first byte is written.
+Ignorance: how any step works; prints nothing.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from edge.errors import EngineError, IntegrityError, NotFoundError
+from edge.formats import manifest as manifests
+from edge.formats.gguf import read_header
+from edge.formats.manifest import Manifest
+from edge.vocabulary import Vocabulary
+from quantize import bundle, calibration, codec_export, evaluate, gguf_export, recipes
+from quantize.checkpoint import Checkpoint, open_checkpoint
+from quantize.recipes import Recipe
+from quantize.report import CodecResult, Quality, Report, Size
+
+Progress = Callable[[str, int, int], None]  # (what, done, of)
+DECODER = "decoder.gguf"
+_COPIED = {"tokenizer": "tokenizer.json", "chat_template": "chat_template.jinja", "licence": "LICENSE"}
+_TOOLS = ("edge-multimodal", "llama-cpp-python", "gguf", "onnx", "onnxruntime", "numpy")
+_SLACK = 4 << 20  # bytes: headers, manifest, report
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What every step of one run needs."""
+
+    checkpoint: Checkpoint
+    recipe: Recipe
+    codecs: Mapping[str, Path]  # float codecs by role
+    heldout: Mapping[str, calibration.Array]
+    heldout_path: Path
+    strict_codecs: bool
+    progress: Progress
+
+
+def quantize(checkpoint: str | Path, output: str | Path, recipe: str = "int4", *, progress: Progress | None = None,
+             heldout: str | Path | None = None, strict_codecs: bool = False) -> Report:  # fmt: skip
+    """Quantize a checkpoint folder into a bundle folder.
+
+    `progress(what, done, of)` is called as steps advance. `heldout` names a file as `quantize.calibration`
+    describes it; None means heldout.npz of the checkpoint. `strict_codecs` raises where an int8 codec fails its
+    gate, instead of keeping the float codec. An older bundle at `output` stays until the new one is complete.
+
+    Raises:
+        UsageError: unknown recipe, pickled weights, or `output` is something else than a bundle.
+        NotFoundError: not a checkpoint, or a codec or `heldout` is missing.
+        IntegrityError: a file of the checkpoint is damaged. DoesNotFitError: the disk is too small.
+    """
+    started = time.monotonic()
+    target = Path(output).resolve()
+    run = _prepare(Path(checkpoint), recipe, heldout, strict_codecs, progress or (lambda *_: None))
+    bundle.check_target(target)
+    bundle.require_disk(target, _needed(run))
+    with bundle.building(target) as folder:
+        work = folder / bundle.WORK
+        _write_decoder(run, folder / DECODER, work)
+        quality, note = _measure(run, folder / DECODER, work)
+        codecs = _write_codecs(run, folder)
+        copied = _copy_files(run, folder)
+        report = _report(run, folder, quality, note, codecs, started)
+        (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
+        _write_manifest(run, folder, copied, target.name)
+    return report
+
+
+def _prepare(folder: Path, recipe: str, heldout: str | Path | None, strict: bool, progress: Progress) -> _Run:
+    chosen = recipes.find(recipe)
+    checkpoint = open_checkpoint(folder)
+    path = Path(heldout) if heldout else folder / "heldout.npz"
+    if heldout and not path.is_file():
+        raise NotFoundError(f"the held-out file {path} does not exist; check the path")
+    arrays = calibration.read_heldout(path, int(checkpoint.config["vocab_size"]))
+    return _Run(checkpoint, chosen, checkpoint.codecs(), arrays, path, strict, progress)
+
+
+def _needed(run: _Run) -> int:
+    """Bytes the run may hold at once: the float decoder, the f16 reference, the result, the codecs twice."""
+    parameters = _parameters(run.checkpoint)
+    tokenizer = (run.checkpoint.folder / "tokenizer.json").stat().st_size
+    result = int(parameters * run.recipe.bits / 8)
+    reference = 2 * parameters if run.heldout else 0
+    source = 0 if run.recipe.streamed else run.checkpoint.size
+    codecs = sum(path.stat().st_size for path in run.codecs.values())
+    return result + reference + source + 2 * codecs + 4 * tokenizer + _SLACK
+
+
+def _parameters(checkpoint: Checkpoint) -> int:
+    from math import prod
+
+    return sum(prod(t.shape) for t in checkpoint.tensors.values())
+
+
+def _write_decoder(run: _Run, target: Path, work: Path) -> None:
+    if run.recipe.streamed:
+        gguf_export.write_float(run.checkpoint, target, run.recipe, run.progress)
+    else:
+        source = work / "source.gguf"
+        gguf_export.write_float(
+            run.checkpoint, source, gguf_export.source_recipe(run.checkpoint), run.progress
+        )
+        gguf_export.write_quantized(source, target, run.recipe, run.progress)
+    read_header(target)
+
+
+def _measure(run: _Run, decoder: Path, work: Path) -> tuple[dict[str, Quality], str]:
+    """Quality by modality, and against what; a measurement that cannot run is said, not raised."""
+    if not any(name in run.heldout for name in calibration.IDS):
+        return {}, "not measured: the checkpoint has no heldout.npz with held-out ids"
+    try:
+        reference = _reference(run, work)
+        return evaluate.compare(reference, decoder, run.heldout_path, work, run.progress), "against f16"
+    except (EngineError, IntegrityError) as error:
+        return {}, f"not measured: {error}"
+
+
+def _reference(run: _Run, work: Path) -> Path:
+    source = work / "source.gguf"
+    if source.is_file() and run.checkpoint.widest == "F16":
+        return source
+    path = work / "reference.gguf"
+    gguf_export.write_float(run.checkpoint, path, recipes.find("f16"), run.progress)
+    return path
+
+
+def _write_codecs(run: _Run, folder: Path) -> dict[str, CodecResult]:
+    results = {}
+    vocabulary = _vocabulary(run.checkpoint)
+    for done, (role, source) in enumerate(run.codecs.items()):
+        run.progress("codecs", done, len(run.codecs))
+        kind = role.partition("_")[0]
+        block = next((b for b in vocabulary.blocks if b.kind == kind), None)
+        encoder, decoder = run.codecs.get(f"{kind}_encoder"), run.codecs.get(f"{kind}_decoder")
+        if block is None:
+            raise IntegrityError(
+                f"edge.json names the modality {kind}, but its vocabulary has no {kind} block"
+            )
+        if run.recipe.streamed:
+            shutil.copyfile(source, folder / source.name)
+            results[role] = CodecResult("float", (), f"the recipe {run.recipe.name} keeps codecs as they are")
+            continue
+        media = calibration.media(kind, run.heldout, block, decoder)
+        results[role] = codec_export.export(role, source, folder / source.name, media, encoder,
+                                            strict=run.strict_codecs)  # fmt: skip
+    if run.codecs:
+        run.progress("codecs", len(run.codecs), len(run.codecs))
+    return results
+
+
+def _copy_files(run: _Run, folder: Path) -> dict[str, str]:
+    copied = {}
+    for role, name in _COPIED.items():
+        if (run.checkpoint.folder / name).is_file():
+            shutil.copyfile(run.checkpoint.folder / name, folder / name)
+            copied[role] = name
+    template = gguf_export.chat_template(run.checkpoint)
+    if "chat_template" not in copied and template is not None:
+        (folder / _COPIED["chat_template"]).write_text(template, encoding="utf-8")
+        copied["chat_template"] = _COPIED["chat_template"]
+    return copied
+
+
+def _report(run: _Run, folder: Path, quality: dict[str, Quality], note: str,
+            codecs: dict[str, CodecResult], started: float) -> Report:  # fmt: skip
+    sizes = {"decoder": Size(run.checkpoint.size, (folder / DECODER).stat().st_size)}
+    for role, source in run.codecs.items():
+        sizes[role] = Size(source.stat().st_size, (folder / source.name).stat().st_size)
+    sizes["total"] = Size(sum(s.before for s in sizes.values()), sum(s.after for s in sizes.values()))
+    parameters = _parameters(run.checkpoint)
+    weights = sum(t.size for t in read_header(folder / DECODER).tensors)
+    return Report(
+        name=_name(run.checkpoint), recipe=run.recipe.name, type=run.recipe.type, parameters=parameters,
+        bits_per_weight=round(8 * weights / parameters, 3), seconds=round(time.monotonic() - started, 2),
+        sizes=sizes, quality=quality, quality_note=note, codecs=codecs, tools=_tools(),
+    )  # fmt: skip
+
+
+def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: str) -> None:
+    facts: Mapping[str, Any] = run.checkpoint.facts
+    files = {"decoder": DECODER} | {role: path.name for role, path in run.codecs.items()} | copied
+    manifest = Manifest(
+        name=_name(run.checkpoint),
+        family=str(facts.get("family", "llama")),
+        member=str(facts.get("member", name)),
+        architecture="llama",
+        modalities=facts.get("modalities", {"in": ["text"], "out": ["text"]}),
+        vocabulary=_vocabulary(run.checkpoint),
+        files={
+            role: manifests.entry_of(folder, path)
+            for role, path in (files | {"report": "report.json"}).items()
+        },
+        context_length=int(run.checkpoint.config["max_position_embeddings"]),
+        licence=str(facts.get("licence", "unknown")),
+        recipe={"name": run.recipe.name, "type": run.recipe.type},
+        prompts=facts.get("prompts", {}),
+        sampling=facts.get("sampling", {}),
+        tools=_tools(),
+        provenance=facts.get("provenance", {}),
+    )
+    (folder / manifests.FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
+    manifests.load(folder)
+
+
+def _name(checkpoint: Checkpoint) -> str:
+    return str(checkpoint.facts.get("name") or checkpoint.folder.resolve().name)
+
+
+def _vocabulary(checkpoint: Checkpoint) -> Vocabulary:
+    """From edge.json; of a text-only model, one block of text."""
+    if checkpoint.facts:
+        return Vocabulary.from_dict(checkpoint.facts["vocabulary"])
+    size, ends = int(checkpoint.config["vocab_size"]), None
+    if (checkpoint.folder / "generation_config.json").is_file():
+        ends = checkpoint.json("generation_config.json").get("eos_token_id")
+    ends = checkpoint.config.get("eos_token_id") if ends is None else ends
+    listed = ends if isinstance(ends, list) else [ends]
+    return Vocabulary(size, size, tuple(e for e in listed if type(e) is int and 0 <= e < size))
+
+
+def _tools() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for tool in _TOOLS:
+        try:
+            found[tool] = version(tool)
+        except PackageNotFoundError:
+            continue
+    return found
