@@ -64,8 +64,10 @@ def _print(report: Report) -> None:
     from edge.cli.output import console, size, table
 
     out = console()
-    out.print(f"{report.name} as {report.recipe} ({report.type}), {report.parameters / 1e6:.1f} M parameters, "
-              f"{report.bits_per_weight:.2f} bits per weight, {report.seconds:.1f} s")  # fmt: skip
+    out.print(
+        f"{report.name} as {report.recipe} ({report.type}): {report.parameters / 1e6:.1f} M parameters, "
+        f"{report.bits_per_weight:.2f} bits per weight, {report.seconds:.1f} s"
+    )
     rows = [
         (role, size(s.before), size(s.after), f"{s.after / max(s.before, 1):.0%}", _form(report, role))
         for role, s in report.sizes.items()

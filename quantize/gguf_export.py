@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from edge.errors import EngineError, IntegrityError, UsageError
 from edge.formats.gguf import read_header
-from quantize import children, gguf_tokenizer, recipes, tensor_names
+from quantize import children, gguf_tokenizer, tensor_names
 from quantize.checkpoint import Checkpoint
 from quantize.recipes import Recipe
 
@@ -82,11 +82,6 @@ def write_quantized(source: Path, target: Path, recipe: Recipe, progress: Progre
         raise EngineError(
             f"llama.cpp wrote {after} tensors of {before}; report this with the checkpoint's config.json"
         )
-
-
-def source_recipe(checkpoint: Checkpoint) -> Recipe:
-    """The float recipe that loses nothing of the checkpoint: what is quantized from."""
-    return recipes.find(checkpoint.widest)
 
 
 def rope_factors(config: Mapping[str, Any], head_width: int) -> NDArray[np.float32] | None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,20 @@ class _Run:
     progress: Progress
 
 
-def quantize(checkpoint: str | Path, output: str | Path, recipe: str = "int4", *, progress: Progress | None = None,
-             heldout: str | Path | None = None, strict_codecs: bool = False) -> Report:  # fmt: skip
+def quantize(
+    checkpoint: str | Path,
+    output: str | Path,
+    recipe: str = "int4",
+    *,
+    progress: Progress | None = None,
+    heldout: str | Path | None = None,
+    strict_codecs: bool = False,
+) -> Report:
     """Quantize a checkpoint folder into a bundle folder.
 
     `progress(what, done, of)` is called as steps advance. `heldout` names a file as `quantize.calibration`
-    describes it; None means heldout.npz of the checkpoint. `strict_codecs` raises where an int8 codec fails its
-    gate, instead of keeping the float codec. An older bundle at `output` stays until the new one is complete.
+    describes it; None means heldout.npz of the checkpoint. `strict_codecs` raises where no small form of a codec
+    passes its gate, instead of keeping the float one. An older bundle at `output` stays until the end.
 
     Raises:
         UsageError: unknown recipe, pickled weights, or `output` is something else than a bundle.
@@ -97,8 +105,6 @@ def _needed(run: _Run) -> int:
 
 
 def _parameters(checkpoint: Checkpoint) -> int:
-    from math import prod
-
     return sum(prod(t.shape) for t in checkpoint.tensors.values())
 
 
@@ -107,9 +113,8 @@ def _write_decoder(run: _Run, target: Path, work: Path) -> None:
         gguf_export.write_float(run.checkpoint, target, run.recipe, run.progress)
     else:
         source = work / "source.gguf"
-        gguf_export.write_float(
-            run.checkpoint, source, gguf_export.source_recipe(run.checkpoint), run.progress
-        )
+        lossless = recipes.find(run.checkpoint.widest)
+        gguf_export.write_float(run.checkpoint, source, lossless, run.progress)
         gguf_export.write_quantized(source, target, run.recipe, run.progress)
     read_header(target)
 
@@ -188,7 +193,8 @@ def _report(run: _Run, folder: Path, quality: dict[str, Quality], note: str,
 
 def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: str) -> None:
     facts: Mapping[str, Any] = run.checkpoint.facts
-    files = {"decoder": DECODER} | {role: path.name for role, path in run.codecs.items()} | copied
+    codecs = {role: path.name for role, path in run.codecs.items()}
+    files = {"decoder": DECODER, **codecs, **copied, "report": "report.json"}
     manifest = Manifest(
         name=_name(run.checkpoint),
         family=str(facts.get("family", "llama")),
@@ -196,10 +202,7 @@ def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: st
         architecture="llama",
         modalities=facts.get("modalities", {"in": ["text"], "out": ["text"]}),
         vocabulary=_vocabulary(run.checkpoint),
-        files={
-            role: manifests.entry_of(folder, path)
-            for role, path in (files | {"report": "report.json"}).items()
-        },
+        files={role: manifests.entry_of(folder, path) for role, path in files.items()},
         context_length=int(run.checkpoint.config["max_position_embeddings"]),
         licence=str(facts.get("licence", "unknown")),
         recipe={"name": run.recipe.name, "type": run.recipe.type},
