@@ -71,7 +71,7 @@ class Sound:
         return atomic.write_bytes(path, self.wav())
 
 
-def read(sound: Audio | str | Path | bytes, rate: int = SAMPLE_RATE) -> Sound:
+def read(sound: Audio | Sound | str | Path | bytes, rate: int = SAMPLE_RATE) -> Sound:
     """A sound as mono samples at `rate` Hz; several channels are averaged.
 
     Raises:
@@ -80,6 +80,8 @@ def read(sound: Audio | str | Path | bytes, rate: int = SAMPLE_RATE) -> Sound:
         10 minutes.
     """
     origin = sound.source if isinstance(sound, Audio) else sound
+    if isinstance(origin, Sound):
+        return _from_samples(origin.samples, origin.sample_rate, rate)
     if not isinstance(origin, str | Path | bytes | bytearray):
         return _from_samples(origin, sound.sample_rate if isinstance(sound, Audio) else None, rate)
     data, name = source.load(origin, limit=MAX_BYTES)
@@ -153,7 +155,7 @@ def _without_tag(data: bytes, name: str) -> bytes:
     while at < len(data) and data[at] == 0:  # padding between the tag and the first frame
         at += 1
     rest = data[at:]
-    if source.kind(rest) not in ("MP3", "FLAC") or rest[:3] == b"ID3":
+    if source.kind(rest) != "MP3":
         raise MediaError(f"{name} has an ID3 tag but no MP3 sound behind it; {_CURE}")
     return rest
 

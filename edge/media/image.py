@@ -69,7 +69,7 @@ class Picture:
         return atomic.write_bytes(path, _encode(self.pixels, written))
 
 
-def read(picture: Image | str | Path | bytes) -> Picture:
+def read(picture: Image | Picture | str | Path | bytes) -> Picture:
     """A picture as upright RGB pixels of its own size; transparency shows white.
 
     Raises:
@@ -77,6 +77,8 @@ def read(picture: Image | str | Path | bytes) -> Picture:
         MediaError: empty, not a picture, damaged, cut short, or more than 64 megapixels.
     """
     origin = picture.source if isinstance(picture, Image) else picture
+    if isinstance(origin, Picture):
+        return origin
     if not isinstance(origin, str | Path | bytes | bytearray):
         return _from_pixels(origin)
     data, name = source.load(origin, limit=MAX_BYTES)

@@ -110,6 +110,10 @@ def test_samples_are_taken_as_they_are() -> None:
     assert audio.read(Audio(TONE, sample_rate=8000)).seconds == pytest.approx(1.0, abs=0.01)
 
 
+def test_a_made_sound_is_a_source_again() -> None:
+    np.testing.assert_array_equal(audio.read(Audio(audio.Sound(TONE, 16000))).samples, TONE)
+
+
 def test_a_saved_sound_reads_back_to_the_last_bit(tmp_path: Path) -> None:
     path = audio.Sound(TONE, 16000).save(tmp_path / "out.wav")
     once = audio.read(path)

@@ -99,6 +99,11 @@ def test_pixels_are_taken_as_they_are() -> None:
             image.read(Image(wrong))
 
 
+def test_a_made_picture_is_a_source_again() -> None:
+    picture = image.Picture(np.zeros((2, 3, 3), np.uint8))
+    assert image.read(Image(picture)) is picture
+
+
 # --- fit and save --------------------------------------------------------------------------------------
 
 
