@@ -155,7 +155,7 @@ def _without_tag(data: bytes, name: str) -> bytes:
     while at < len(data) and data[at] == 0:  # padding between the tag and the first frame
         at += 1
     rest = data[at:]
-    if source.kind(rest) != "MP3":
+    if source.kind(rest) != "MP3" or rest[:3] == b"ID3":
         raise MediaError(f"{name} has an ID3 tag but no MP3 sound behind it; {_CURE}")
     return rest
 

@@ -175,6 +175,7 @@ def test_a_text_file_called_wav_says_what_it_is_and_what_to_do(tmp_path: Path) -
         (b"\xff\xfb" + bytes(10), "damaged MP3"),
         (b"ID3\x04\0\0\0\0\0\0" + wav(b"\0\0", tag=2, bits=4), "no MP3 sound behind it"),
         (b"ID3\x04\0\0\xff\xff\xff\xff", "damaged ID3"),
+        (b"ID3\x04\0\0\0\0\0\0\0" + b"ID3\x04\0\0\0\0\0\0" + wav(b"\0\0", tag=2, bits=4), "no MP3 sound"),
     ],
 )
 def test_what_is_no_readable_sound_is_refused_in_words(data: bytes, words: str) -> None:
