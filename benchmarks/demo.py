@@ -103,7 +103,8 @@ def quantize_all(checkpoint: Path, output: Path) -> list[Artifact]:
 
             quantize(checkpoint, output / recipe, recipe, progress=tell)
         seconds = time.perf_counter() - began
-        artifacts.append(Artifact(recipe, folder_bytes(output / recipe), seconds, measure.peak_memory()))
+        peak = max(measure.peak_memory(), measure.peak_of_children())  # native work runs in a child
+        artifacts.append(Artifact(recipe, folder_bytes(output / recipe), seconds, peak))
     return artifacts
 
 
@@ -152,7 +153,8 @@ def say(chat: Chat, turn: Turn, parts: list[Part], stem: Path) -> Row:
         step=turn.step,
         said=said,
         answered=shown.text.strip(),
-        file=turn.file or (kept[0].name if kept else ""),
+        file=kept[0].name if kept else turn.file,
+        made=bool(kept),
         prompt_tokens=usage.prompt_tokens,
         tokens=usage.completion_tokens,
         first_token=timings.first_token,

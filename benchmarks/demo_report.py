@@ -15,6 +15,7 @@ from edge import atomic, hardware
 from edge.cli import output
 
 STEPS = ("step", "prompt tokens", "new tokens", "first token", "tokens/s", "total", "peak memory")
+PICTURES_IN, PICTURES_OUT = "benchmarks/media", "docs/demo"  # as the README links to them
 ARTIFACTS = ("artifact", "size", "of checkpoint", "made in", "peak memory")
 
 
@@ -36,6 +37,7 @@ class Row:
     said: str = ""
     answered: str = ""
     file: str = ""  # attached or made
+    made: bool = False  # the file is the answer
     prompt_tokens: int = 0
     tokens: int = 0  # generated, media codes included
     first_token: float = 0.0  # seconds from the call
@@ -118,14 +120,23 @@ def artifact_cells(demo: Demo) -> list[list[str]]:
 
 
 def markdown(demo: Demo) -> str:
-    """The transcript and both tables."""
-    said = [
-        f"- **{r.said}** {f'`{r.file}` ' if r.file else ''}→ {r.answered or f'`{r.file}`'}"
-        for r in demo.rows
-        if r.said
-    ]
+    """The transcript with its pictures, and both tables."""
+    said = "\n".join(spoken(row) for row in demo.rows if row.said)
     tables = [pipes(STEPS, step_cells(demo)), pipes(ARTIFACTS, artifact_cells(demo))]
-    return "\n\n".join(["\n".join(said), f"Measured on {machine()}.", *tables]) + "\n"
+    return "\n\n".join([said, f"Measured on {machine()}.", *tables]) + "\n"
+
+
+def spoken(row: Row) -> str:
+    """One line of the transcript: what was attached and said, what came back."""
+    attached = shown_file(row.file, PICTURES_IN) + " " if row.file and not row.made else ""
+    made = " " + shown_file(row.file, PICTURES_OUT) if row.made else ""
+    return f"- {attached}**{row.said}** → {row.answered}{made}".rstrip()
+
+
+def shown_file(name: str, folder: str) -> str:
+    """A picture in the page, or a link to a sound."""
+    path = f"{folder}/{name}"
+    return f"[{name}]({path})" if name.endswith(".wav") else f'<img src="{path}" width="96" alt="{name}">'
 
 
 def pipes(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,35 +7,42 @@ Ignorance: how numbers were measured. A missing source leaves its section as it 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = Path("demo-out/demo.md")
 EVALUATION = Path("models/weights/pico/evaluation.json")
-TREE = ("edge", "quantize", "models", "benchmarks", "tests", "docs", "scripts")
+TREE = ("edge", "quantize", "models", "benchmarks", "docs", "scripts")
 HELP_WIDTH = 100
+Section = Callable[[], str | None]  # None: its source is not there, keep what stands
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Rewrite the documents; with --check only say which are stale, exit 1 if any is."""
+    """Rewrite the documents; with --check only say which are stale, exit 1 if any is.
+
+    What a run measured is never stale: only what follows from the tree itself is checked.
+    """
     check = "--check" in (sys.argv[1:] if arguments is None else arguments)
-    stale = [path for path in DOCUMENTS if refreshed(path) != (ROOT / path).read_text()]
+    sections = {name: SECTIONS[name] for name in SECTIONS if not check or name not in MEASURED}
+    made = {path: refreshed(path, sections) for path in DOCUMENTS}
+    stale = [path for path in DOCUMENTS if made[path] != (ROOT / path).read_text()]
     for path in stale:
         print(f"{path} {'is stale: make docs' if check else 'refreshed'}")
         if not check:
-            (ROOT / path).write_text(refreshed(path))
+            (ROOT / path).write_text(made[path])
     return 1 if check and stale else 0
 
 
-def refreshed(path: str) -> str:
+def refreshed(path: str, sections: Mapping[str, Section]) -> str:
     """The document with its generated sections made anew."""
     text = (ROOT / path).read_text()
     for name in DOCUMENTS[path]:
-        body = SECTIONS[name]()
+        body = sections[name]() if name in sections else None
         if body is not None:
             text = put(text, name, body)
     return text
@@ -75,7 +82,7 @@ def verbs() -> list[str]:
 
 
 def tree() -> str:
-    """Every package of the house with the names of its files."""
+    """Every package of the house with the names of its files; tests/ mirrors them."""
     packages = sorted({path.parent for top in TREE for path in (ROOT / top).rglob(f"*{ending(top)}")})
     return "```\n" + "\n".join(package_line(folder) for folder in packages) + "\n```"
 
@@ -94,9 +101,15 @@ def package_line(folder: Path) -> str:
 
 
 def demo() -> str | None:
-    """What `make demo` wrote."""
+    """What `make demo` wrote; the media it made are copied to where the page shows them."""
     path = ROOT / DEMO
-    return path.read_text() if path.exists() else None
+    if not path.exists():
+        return None
+    folder = ROOT / "docs" / "demo"
+    folder.mkdir(exist_ok=True)
+    for made in [*path.parent.glob("*.png"), *path.parent.glob("*.wav")]:
+        shutil.copyfile(made, folder / made.name)
+    return path.read_text()
 
 
 def evaluation() -> str | None:
@@ -119,12 +132,13 @@ def shown(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-SECTIONS: dict[str, Callable[[], str | None]] = {
+SECTIONS: dict[str, Section] = {
     "cli": cli_help,
     "tree": tree,
     "demo": demo,
     "evaluation": evaluation,
 }
+MEASURED = ("demo", "evaluation")
 DOCUMENTS = {"README.md": ("demo", "evaluation", "tree"), "docs/cli.md": ("cli",)}
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What a run cost: the peak of this process's memory.
+"""What a run cost in memory.
 
-Job: read and reset the peak resident size. Ignorance: what ran.
-Linux resets the peak; elsewhere it only grows.
+Job: read and reset the peak resident size of this process, and read that of its children.
+Ignorance: what ran. Linux resets the peak; elsewhere it only grows.
 """
 
 from __future__ import annotations
@@ -25,6 +25,14 @@ def peak_memory() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, others kB
+
+
+def peak_of_children() -> int:
+    """The largest resident size in bytes that any ended child process ever had; 0 before the first."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def reset_peak_memory() -> bool:

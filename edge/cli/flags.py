@@ -15,28 +15,41 @@ from edge.options import EngineOptions, SamplingOptions
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A name, a bundle folder or a .gguf file.")]
 OptionalModel = Annotated[
-    str | None, typer.Argument(metavar="[MODEL]", help="A name, a bundle folder or a .gguf file.")
+    str | None, typer.Argument(metavar="MODEL", help="A name, a bundle folder or a .gguf file.")
 ]
 ModelFlag = Annotated[
-    str | None, typer.Option("-m", "--model", help="The model, where no positional one is given.")
+    str | None,
+    typer.Option("-m", "--model", metavar="MODEL", help="The model, where no positional one is given."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-System = Annotated[str | None, typer.Option("-s", "--system", help="The system message.")]
-Images = Annotated[list[Path] | None, typer.Option("--image", help="Attach a picture; may be repeated.")]
-Audios = Annotated[list[Path] | None, typer.Option("--audio", help="Attach a sound; may be repeated.")]
-Temperature = Annotated[float | None, typer.Option("--temp", min=0.0, help="0 = always the likeliest token.")]
-TopK = Annotated[int | None, typer.Option("--top-k", min=0, help="Tokens kept; 0 = all.")]
+System = Annotated[str | None, typer.Option("-s", "--system", metavar="TEXT", help="The system message.")]
+Images = Annotated[
+    list[Path] | None, typer.Option("--image", metavar="FILE", help="Attach a picture; may be repeated.")
+]
+Audios = Annotated[
+    list[Path] | None, typer.Option("--audio", metavar="FILE", help="Attach a sound; may be repeated.")
+]
+Temperature = Annotated[
+    float | None, typer.Option("--temp", metavar="N", min=0.0, help="0 = always the likeliest token.")
+]
+TopK = Annotated[int | None, typer.Option("--top-k", metavar="N", min=0, help="Tokens kept; 0 = all.")]
 TopP = Annotated[
-    float | None, typer.Option("--top-p", min=0.0, max=1.0, help="Probability mass kept; 1 = all.")
+    float | None,
+    typer.Option("--top-p", metavar="N", min=0.0, max=1.0, help="Probability mass kept; 1 = all."),
 ]
 MinP = Annotated[
-    float | None, typer.Option("--min-p", min=0.0, max=1.0, help="Floor relative to the likeliest.")
+    float | None,
+    typer.Option("--min-p", metavar="N", min=0.0, max=1.0, help="Floor relative to the likeliest."),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same answer.")]
-MaxTokens = Annotated[int | None, typer.Option("-n", "--max-tokens", min=1, help="New text tokens at most.")]
-Context = Annotated[int | None, typer.Option("-c", "--context", min=16, help="Context length in tokens.")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="The same seed gives the same answer.")]
+MaxTokens = Annotated[
+    int | None, typer.Option("-n", "--max-tokens", metavar="N", min=1, help="New text tokens at most.")
+]
+Context = Annotated[
+    int | None, typer.Option("-c", "--context", metavar="N", min=16, help="Context length in tokens.")
+]
 Threads = Annotated[
-    int | None, typer.Option("-t", "--threads", min=1, help="Compute threads; default: chosen.")
+    int | None, typer.Option("-t", "--threads", metavar="N", min=1, help="Compute threads; default: chosen.")
 ]
 
 

@@ -42,9 +42,11 @@ class Request:
 def command(
     model: flags.OptionalModel = None,
     prompt: Annotated[
-        str | None, typer.Argument(metavar="[PROMPT]", help="What to say; - or nothing: stdin.")
+        str | None, typer.Argument(metavar="PROMPT", help="What to say; - or nothing: stdin.")
     ] = None,
-    prompt_flag: Annotated[str | None, typer.Option("-p", "--prompt", help="The prompt, as a flag.")] = None,
+    prompt_flag: Annotated[
+        str | None, typer.Option("-p", "--prompt", metavar="TEXT", help="The prompt, as a flag.")
+    ] = None,
     model_flag: flags.ModelFlag = None,
     system: flags.System = None,
     image: flags.Images = None,
@@ -54,7 +56,9 @@ def command(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option("-o", "--output", help="Answer into .png, .wav, .txt, or - for bytes on stdout."),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Answer into .png, .wav, .txt, or - for bytes on stdout."
+        ),
     ] = None,
     temp: flags.Temperature = None,
     top_k: flags.TopK = None,
