@@ -1,4 +1,4 @@
-"""The door to llama.cpp's C API: started once, silenced, its last complaints kept; and a file's own tokenizer.
+"""The door to llama.cpp's C API: started once, silenced, last complaints kept; and a file's own tokenizer.
 
 Job: what every user of the native library needs and nobody should do twice.
 Ignorance: contexts, decoding. Does not validate files: `edge.formats.gguf` does that before.

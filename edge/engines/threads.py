@@ -29,7 +29,7 @@ class ThreadGovernor:
         self._trial_of: float | None = None  # the median that the tried count must beat
 
     def stepped(self, seconds: float, others: float | None = None) -> int:
-        """Hear one step's time, and the processors that others take (None: unknown); the count to use next."""
+        """Hear one step's time, and the processors others take (None: unknown); the count to use next."""
         self._recent.append(seconds)
         cap = self.most if others is None else max(1, round(self.most - others))
         if self.threads > cap:

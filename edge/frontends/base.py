@@ -22,7 +22,7 @@ class Frontend(Protocol):
         """The prompt piece of one picture or sound, openers and closers included."""
 
     def decode(self, ids: Sequence[int]) -> Any:
-        """The picture (h, w, 3) uint8 or samples (n,) float32 of a span of ids, without its opener and closer.
+        """Pixels (h, w, 3) uint8 or samples (n,) float32 of a span of ids, without its opener and closer.
 
         Raises:
             ModalityError: this frontend only reads.

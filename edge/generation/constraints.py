@@ -1,7 +1,7 @@
 """The modality grammar: which ids may come next.
 
 Job: a small pure state machine over ids. In text: text ids, the end, the openers that the request allows. In
-a picture: exactly `span` codes, then the closer. In a sound: codes or the closer. It can force what must come.
+a picture: exactly `span` codes, then the closer. In a sound: codes or the closer. It can also force ids.
 Ignorance: logits, engines, codecs; it counts ids and knows nothing of their meaning.
 """
 

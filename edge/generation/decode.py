@@ -1,7 +1,7 @@
 """The decode loop: reuse what the engine holds, feed the rest, constrain, sample, step.
 
-Job: turn a prompt of segments into a stream of ids, each with what it is. Guidance runs a second sequence, fed
-with the empty prompt, while a picture or sound is open: u + s (c - u) (classifier-free, arXiv:2207.12598).
+Job: turn a prompt of segments into a stream of ids, each with what it is. Guidance runs a second sequence,
+fed with the empty prompt, while a picture or sound is open: u + s (c - u) (arXiv:2207.12598).
 Ignorance: text, codecs, chat; which engine it is.
 """
 
@@ -107,7 +107,7 @@ class Decoder:
         if len(keys) >= self.engine.context_length:
             raise DoesNotFitError(
                 f"the conversation is {len(keys)} tokens long, but the context holds "
-                f"{self.engine.context_length}; start a new chat, send less, or load the model with a longer context"
+                f"{self.engine.context_length}; start a new chat, send less, or load a longer context"
             )
         common = min(_common_prefix(self._held, keys), len(keys) - 1)  # one token must be fed to get logits
         self.prompt_tokens, self.cached_tokens = len(keys), common

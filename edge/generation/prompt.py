@@ -66,8 +66,8 @@ class Layout:
         stray = next((i for i in ids if i >= self.vocabulary.text_size), None)
         if stray is not None:
             raise IntegrityError(
-                f"plain text became the special token {stray}, text ids end at {self.vocabulary.text_size - 1}; "
-                "the model file is not safe to talk to: quantize it again"
+                f"plain text became the special token {stray}, but text ids are below "
+                f"{self.vocabulary.text_size}; the model file is not safe to talk to: quantize it again"
             )
         return ids
 

@@ -6,6 +6,7 @@ Ignorance: tokens, media; the contents it is given are placeholders (prompt.py):
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import threading
@@ -84,10 +85,10 @@ def _within(seconds: float, work: Callable[[], str]) -> str:
     if before is not None or threading.gettrace() is not None:
         return work()  # a debugger holds the trace: a person is watching
 
-    def watch(*_: Any) -> Any:
+    def watch(frame: Any, *_: Any) -> Any:
         if time.monotonic() > deadline:
             raise _TooMuch(f"it takes longer than {seconds:g} seconds")
-        return watch
+        return watch if frame.f_code.co_filename == "<template>" else None
 
     sys.settrace(watch)
     try:
@@ -97,15 +98,27 @@ def _within(seconds: float, work: Callable[[], str]) -> str:
 
 
 def _environment() -> Any:
+    from jinja2.compiler import CodeGenerator
     from jinja2.ext import loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    class Generator(CodeGenerator):
+        def visit_Concat(self, node: Any, frame: Any) -> None:  # `~` has no hook of its own
+            self.write("environment.joined((")
+            for part in node.nodes:
+                self.visit(part, frame)
+                self.write(", ")
+            self.write("))")
+
     class Fenced(ImmutableSandboxedEnvironment):
-        intercepted_binops = frozenset(("*", "**", "%"))
+        intercepted_binops = frozenset(("+", "*", "**", "%"))
+        code_generator_class = Generator
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
             numbers = isinstance(left, int | float) and isinstance(right, int | float)
-            if not numbers or (operator == "**" and abs(right) > 64):
+            if operator == "+":
+                _check_size(left, right)
+            elif not numbers or (operator == "**" and abs(right) > 64):
                 raise _TooMuch(f"`{operator}` may only be used on small numbers")
             return super().call_binop(context, operator, left, right)
 
@@ -113,12 +126,48 @@ def _environment() -> Any:
             _check_growth(function, args)
             return super().call(context, function, *args, **kwargs)
 
-    fenced = Fenced(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    fenced.filters = {name: fenced.filters[name] for name in _FILTERS if name in fenced.filters}
-    fenced.filters.update(tojson=_tojson, join=_join, replace=_replace)
+        def joined(self, parts: Sequence[Any]) -> str:
+            _check_size(*parts)
+            return "".join(map(str, parts))
+
+    fenced = Fenced(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols], finalize=_sized)
+    known = {**fenced.filters, "tojson": _tojson, "join": _join, "replace": _replace}
+    fenced.filters = {name: _guarded(known[name]) for name in _FILTERS if name in known}
     fenced.globals = {"range": _range, "namespace": fenced.globals["namespace"], "dict": dict,
                       "raise_exception": _refuse, "strftime_now": time.strftime}  # fmt: skip
     return fenced
+
+
+def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter whose arguments are measured first; jinja's marks on it stay."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        _check_size(*args)
+        return function(*args, **kwargs)
+
+    return guarded
+
+
+def _sized(value: Any) -> Any:
+    _check_size(value)
+    return value
+
+
+def _check_size(*values: Any) -> None:
+    """Refuse what would be too long once written: nests that share their parts grow with every level."""
+    left, waiting = MAX_OUTPUT, list(values)
+    while waiting:
+        value = waiting.pop()
+        left -= 1
+        if isinstance(value, str):
+            left -= len(value)
+        elif isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple):
+            waiting += value
+        if left < 0:
+            raise _TooMuch("a value on the way is too large")
 
 
 def _check_growth(function: Any, args: Sequence[Any]) -> None:
