@@ -1,0 +1,237 @@
+"""The verbs as a person runs them: real processes, a real (random) bundle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.cli import doctor
+from edge.media import audio, image
+
+EDGE = (sys.executable, "-m", "edge.cli.main")
+PNG, WAV = b"\x89PNG\r\n\x1a\n", b"RIFF"
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def edge(tiny_bundle: Path, tmp_path: Path) -> Run:
+    """The command in an empty folder, with the tiny bundle installed as "tiny"."""
+    home, work = tmp_path / "home", tmp_path / "work"
+    (home / "bundles").mkdir(parents=True)
+    work.mkdir()
+    (home / "bundles" / "tiny").symlink_to(tiny_bundle)
+    shown = np.zeros((64, 64, 3), np.uint8)
+    image.Picture(shown).save(work / "desk.png")
+    audio.Sound(np.sin(np.arange(8000, dtype=np.float32) / 8) / 4, 16000).save(work / "voice.wav")
+    environment = os.environ | {"EDGE_HOME": str(home), "PYTHONPATH": str(Path.cwd())}
+    environment.pop("EDGE_DEBUG", None)
+
+    def run(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        done = subprocess.run(
+            [*EDGE, *words], input=stdin, capture_output=True, check=False, cwd=work, env=environment
+        )
+        assert b"Traceback" not in done.stderr, done.stderr.decode()
+        return done
+
+    run.folder = work  # type: ignore[attr-defined]
+    return run
+
+
+def folder(edge: Run) -> Path:
+    return edge.folder  # type: ignore[attr-defined,no-any-return]
+
+
+def test_run_prints_the_answer_and_nothing_else(edge: Run) -> None:
+    done = edge("run", "tiny", "hello", "--make", "text", "-n", "4", "--seed", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(b"\n")
+    assert done.stdout.strip()
+    assert done.stderr == b""
+
+
+def test_the_same_seed_gives_the_same_answer(edge: Run) -> None:
+    words = ("run", "tiny", "hello", "--make", "text", "-n", "8", "--seed", "3")
+    assert edge(*words).stdout == edge(*words).stdout
+
+
+def test_piped_text_joins_the_prompt(edge: Run) -> None:
+    def tokens(*words: str, stdin: bytes = b"") -> int:
+        done = edge("run", "tiny", *words, "--make", "text", "-n", "1", "--json", stdin=stdin)
+        return int(json.loads(done.stdout)["usage"]["prompt_tokens"])
+
+    assert tokens("ab", stdin=b"cd\n") == tokens("ab\n\ncd") > tokens("ab")
+    assert tokens(stdin=b"ab") == tokens("-p", "ab") == tokens("-", stdin=b"ab")
+
+
+def test_a_media_path_in_the_prompt_is_read_as_the_flag_would(edge: Run) -> None:
+    def tokens(*words: str) -> int:
+        done = edge("run", "tiny", *words, "--make", "text", "-n", "1", "--json")
+        return int(json.loads(done.stdout)["usage"]["prompt_tokens"])
+
+    with_picture = tokens("desk.png what")
+    assert with_picture == tokens("what", "--image", "desk.png") == tokens("what") + 66
+    assert tokens("what", "--audio", "voice.wav") == tokens("what") + 27
+
+
+def test_json_tells_text_usage_and_timings(edge: Run) -> None:
+    done = edge("run", "tiny", "hello", "--make", "text", "-n", "4", "--json")
+    told = json.loads(done.stdout)
+    assert told["model"] == "tiny"
+    assert told["usage"]["text_tokens"] == told["usage"]["completion_tokens"] == 4
+    assert told["finish_reason"] == "length"
+    assert told["timings"]["total"] > 0
+
+
+@pytest.mark.parametrize(("name", "head"), [("out.png", PNG), ("out.wav", WAV)])
+def test_o_writes_the_made_medium_and_leaves_stdout_empty(edge: Run, name: str, head: bytes) -> None:
+    done = edge("run", "tiny", "a bird", "-o", name, "--seed", "2")
+    assert done.returncode == 0, done.stderr
+    assert (folder(edge) / name).read_bytes().startswith(head)
+    assert done.stdout == b""
+    assert name.encode() in done.stderr
+
+
+@pytest.mark.parametrize(("kind", "head"), [("image", PNG), ("audio", WAV)])
+def test_o_dash_puts_the_bytes_on_stdout(edge: Run, kind: str, head: bytes) -> None:
+    done = edge("run", "tiny", "a bird", "--make", kind, "-o", "-", "--seed", "2")
+    assert done.stdout.startswith(head)
+    assert done.stderr == b""
+
+
+def test_media_made_without_o_are_saved_in_the_current_folder(edge: Run) -> None:
+    done = edge("run", "tiny", "a bird", "--make", "image", "--json", "--seed", "2")
+    assert json.loads(done.stdout)["files"] == [str(folder(edge) / "edge-picture-1.png")]
+    assert (folder(edge) / "edge-picture-1.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("run", "tiny"), 2, b"the prompt is empty"),
+        (("run", "tiny", "x", "-o", "out.mp4"), 2, b"ends in .mp4"),
+        (("run", "tiny", "x", "-o", "out.png", "--make", "audio"), 2, b"disagree"),
+        (("run", "tiny", "x", "--image", "gone.png"), 3, b"there is no file gone.png"),
+        (("run", "nobody", "x"), 3, b"nobody"),
+        (("run", "tiny", "x", "-o", "gone/out.png"), 3, b"gone"),
+        (("run", "tiny", "x", "-c", "16", "--image", "desk.png"), 5, b"context"),
+        (("run", "tiny", "x", "--image", "voice.wav"), 6, b"not a picture"),
+        (("run", "tiny", "x", "--audio", "desk.png"), 6, b"not a sound"),
+    ],
+)
+def test_each_refusal_has_its_code_and_one_sentence(
+    edge: Run, words: tuple[str, ...], code: int, said: bytes
+) -> None:
+    done = edge(*words)
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert done.stderr.startswith(b"edge: ")
+    assert done.stderr.count(b"\n") == 1
+    assert said in done.stderr
+    assert {path.name for path in folder(edge).iterdir()} == {"desk.png", "voice.wav"}
+
+
+def test_a_text_only_model_refuses_to_draw_with_7(edge: Run, tiny_bundle: Path) -> None:
+    done = edge("run", str(tiny_bundle / "decoder.gguf"), "a bird", "-o", "out.png")
+    assert done.returncode == 7
+    assert b"does not make pictures" in done.stderr
+    assert not (folder(edge) / "out.png").exists()
+
+
+def test_list_and_show_tell_what_the_manifest_says(edge: Run) -> None:
+    listed = json.loads(edge("list", "--json").stdout)
+    assert [(b["name"], b["recipe"], b["reads"]) for b in listed] == [("tiny", "int4", "text image audio")]
+    assert b"tiny" in edge("list").stdout
+    shown = json.loads(edge("show", "tiny", "--json").stdout)
+    assert shown["makes"] == ["text", "image", "audio"]
+    assert shown["bytes"] == sum(f["bytes"] for f in shown["files"]) == listed[0]["bytes"]
+    assert b"decoder.gguf" in edge("show", "tiny").stdout
+
+
+def test_show_reads_a_bare_gguf(edge: Run, tiny_bundle: Path) -> None:
+    shown = json.loads(edge("show", str(tiny_bundle / "decoder.gguf"), "--json").stdout)
+    assert shown["architecture"] == "llama"
+    assert shown["tensors"] == sum(shown["types"].values())
+    assert shown["makes"] == ["text", "image", "audio"]
+
+
+def test_a_damaged_bundle_is_listed_as_such_and_hides_no_other(edge: Run) -> None:
+    broken = folder(edge).parent / "home" / "bundles" / "broken"
+    broken.mkdir()
+    (broken / "manifest.json").write_text("{")
+    listed = {b["name"]: b["recipe"] for b in json.loads(edge("list", "--json").stdout)}
+    assert listed == {"broken": "damaged", "tiny": "int4"}
+
+
+def test_verify_passes_a_whole_bundle_and_names_the_file_that_was_changed(
+    edge: Run, tiny_bundle: Path
+) -> None:
+    done = edge("verify", "tiny", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["ok"] is True
+    copy = folder(edge) / "copy"
+    shutil.copytree(tiny_bundle, copy)
+    with (copy / "decoder.gguf").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 1]))
+    done = edge("verify", "copy")
+    assert done.returncode == 6
+    assert b"decoder.gguf" in done.stderr
+    assert done.stdout == b""
+
+
+def test_verify_refuses_what_has_no_manifest(edge: Run, tiny_bundle: Path) -> None:
+    assert edge("verify", str(tiny_bundle / "decoder.gguf")).returncode == 2
+    assert edge("verify", ".").returncode == 3
+
+
+def test_doctor_reports_every_check_and_counts_a_warning_as_no_failure(edge: Run) -> None:
+    done = edge("doctor", "--json")
+    assert done.returncode == 0, done.stderr
+    found = {check["name"]: check for check in json.loads(done.stdout)}
+    assert len(found) == len(doctor.CHECKS)
+    assert found["network"]["ok"]
+    assert found["bundles"]["found"] == "tiny"
+    assert b"native engine" in edge("doctor").stdout
+
+
+def test_doctor_names_the_cure_for_a_fast_path_that_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge import hardware
+
+    monkeypatch.setattr(hardware, "probe", lambda: hardware.Verdict(False, "died by signal 11 (SIGSEGV)"))
+    check = doctor.engine()
+    assert not check.ok
+    assert "SIGSEGV" in check.found
+    assert hardware.CURE in check.found
+
+
+def test_version_tells_the_libraries(edge: Run) -> None:
+    told = json.loads(edge("version", "--json").stdout)
+    assert {"edge", "python", "llama_cpp_python", "onnxruntime"} <= set(told)
+    assert "missing" not in told.values()
+
+
+def test_a_failed_probe_is_one_warning_line_and_the_model_still_answers(edge: Run) -> None:
+    code = (
+        "from edge import hardware\n"
+        "hardware.probe = lambda *a, **k: hardware.Verdict(False, 'died by signal 11 (SIGSEGV)')\n"
+        "from edge.cli.main import main\n"
+        "main(['run', 'tiny', 'hello', '--make', 'text', '-n', '2'])"
+    )
+    home = folder(edge).parent / "home"
+    environment = os.environ | {"EDGE_HOME": str(home), "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment, input=""
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert done.stderr.startswith("edge: warning: ")
+    assert done.stderr.count("\n") == 1
