@@ -58,7 +58,7 @@ def quantize(
     """Quantize a checkpoint folder into a bundle folder.
 
     `progress(what, done, of)` is called as steps advance. `heldout` names a file as `quantize.calibration`
-    describes it; None means heldout.npz of the checkpoint. `strict_codecs` raises where no small form of a codec
+    describes it; None: heldout.npz of the checkpoint. `strict_codecs` raises where no small form of a codec
     passes its gate, instead of keeping the float one. An older bundle at `output` stays until the end.
 
     Raises:
