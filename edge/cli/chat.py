@@ -35,6 +35,7 @@ Write a line and press Enter; {fence} starts and ends a longer text. A path to a
 /clear                start over
 /save FILE            the conversation as Markdown
 /bye                  leave (Ctrl-D too); Ctrl-C stops a reply"""
+ENDINGS = {"cancelled": "stopped", "length": "cut: max_tokens or the end of the context"}
 SETTINGS = {f.name: float if "float" in str(f.type) else int for f in fields(SamplingOptions)}
 
 
@@ -134,6 +135,8 @@ class Talk:
             )
         self.last = Said(parts, make, before)
         self.screen.write("\n")
+        if shown.finished.reason != "end":
+            output.note(f"({ENDINGS[shown.finished.reason]})")
         self.transcript += [*("> " + written(part) for part in parts), "", told(shown), ""]
 
     def image(self, rest: str) -> None:
