@@ -1,0 +1,160 @@
+"""One call turns a checkpoint into a bundle that proves itself, with numbers that are true."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edge
+from edge.errors import DoesNotFitError, NotFoundError, UsageError
+from edge.formats import manifest as manifests
+from edge.vocabulary import NATIVE
+from quantize import children, evaluate, pipeline
+from quantize.report import Report
+from tests import tiny
+
+
+@pytest.fixture
+def checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint"))
+
+
+def test_the_bundle_holds_what_its_manifest_lists_and_nothing_else(tiny_bundle: Path) -> None:
+    manifest = manifests.load(tiny_bundle)
+    listed = {entry.path for entry in manifest.files.values()} | {manifests.FILE_NAME}
+    assert {p.name for p in tiny_bundle.iterdir()} == listed
+    assert set(manifest.files) == {"decoder", *tiny.CODECS, "tokenizer", "chat_template", "licence", "report"}
+    assert manifest.vocabulary == NATIVE
+    assert manifest.recipe == {"name": "int4", "type": "Q4_K_M"}
+    assert manifest.prompts == tiny.FACTS["prompts"]
+    assert manifest.sampling == tiny.FACTS["sampling"]
+    assert manifest.context_length == tiny.CONTEXT
+    assert not list(tiny_bundle.parent.glob("*.partial-*"))
+
+
+def test_the_runtime_opens_the_bundle_in_all_modalities(tiny_bundle: Path) -> None:
+    with edge.load(tiny_bundle) as model:
+        assert model.reads == model.makes == {"text", "image", "audio"}
+        assert model.draw("a red circle", seed=1).pixels.shape == (64, 64, 3)
+
+
+def test_the_report_says_what_was_measured(tiny_bundle: Path) -> None:
+    report = Report.from_json((tiny_bundle / "report.json").read_bytes())
+    assert report.sizes["decoder"].after == (tiny_bundle / "decoder.gguf").stat().st_size
+    assert report.sizes["total"].after == sum(s.after for r, s in report.sizes.items() if r != "total")
+    assert set(report.quality) == {"text", "image", "audio"}
+    for quality in report.quality.values():
+        assert quality.tokens == 4 * 47
+        assert 0.3 < quality.agreement < 1
+        assert 0 < quality.divergence < 0.1
+        assert abs(quality.loss - quality.reference_loss) < 0.1
+    assert set(report.codecs) == set(tiny.CODECS)
+    assert Report.from_json(report.to_json()) == report
+
+
+def test_f16_against_itself_loses_nothing(checkpoint: Path, tmp_path: Path) -> None:
+    report = pipeline.quantize(checkpoint, tmp_path / "b", "f16")
+    for quality in report.quality.values():
+        assert (quality.agreement, quality.divergence) == (1.0, 0.0)
+        assert quality.loss == quality.reference_loss == pytest.approx(np.log(16640), abs=1.0)
+    assert (tmp_path / "b" / "image_encoder.onnx").read_bytes() == (
+        checkpoint / "image_encoder.onnx"
+    ).read_bytes()
+
+
+def test_without_held_out_ids_nothing_is_claimed(checkpoint: Path, tmp_path: Path) -> None:
+    (checkpoint / "heldout.npz").unlink()
+    report = pipeline.quantize(checkpoint, tmp_path / "b", "int8")
+    assert report.quality == {}
+    assert report.quality_note.startswith("not measured")
+    assert {c.kept for c in report.codecs.values()} == {"float"}
+
+
+def test_a_text_only_checkpoint_gives_a_text_only_bundle(checkpoint: Path, tmp_path: Path) -> None:
+    for name in ("edge.json", *(f"{role}.onnx" for role in tiny.CODECS)):
+        (checkpoint / name).unlink()
+    pipeline.quantize(checkpoint, tmp_path / "b", "int8")
+    manifest = manifests.load(tmp_path / "b")
+    assert manifest.modalities == {"in": ("text",), "out": ("text",)}
+    assert manifest.vocabulary.blocks == ()
+    assert manifest.vocabulary.end == NATIVE.end
+
+
+def test_padding_is_not_counted(checkpoint: Path, tmp_path: Path) -> None:
+    rows = np.full((2, 20), 8192, np.uint16)  # 8192 is pad
+    rows[:, :11] = 65
+    np.savez(tmp_path / "h.npz", text=rows)
+    report = pipeline.quantize(checkpoint, tmp_path / "b", "int8", heldout=tmp_path / "h.npz")
+    assert report.quality["text"].tokens == 20
+
+
+def test_progress_tells_every_step_to_its_end(checkpoint: Path, tmp_path: Path) -> None:
+    seen: dict[str, tuple[int, int]] = {}
+    pipeline.quantize(
+        checkpoint, tmp_path / "b", "int4", progress=lambda what, done, of: seen.update({what: (done, of)})
+    )
+    assert {"write BF16", "quantize Q4_K_M", "write F16", "measure text", "measure image", "codecs"} <= set(
+        seen
+    )
+    assert all(done == of for done, of in seen.values())
+
+
+@pytest.mark.parametrize("broken", ["recipe", "codec", "heldout", "target", "parent"])
+def test_what_cannot_work_is_refused_before_a_byte_is_written(
+    broken: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    target, recipe, heldout = tmp_path / "b", "int4", None
+    if broken == "codec":
+        (checkpoint / "image_decoder.onnx").unlink()
+    if broken == "target":
+        target.mkdir()
+        (target / "thesis.txt").write_text("years of work")
+    target = tmp_path / "none" / "b" if broken == "parent" else target
+    recipe = "int5" if broken == "recipe" else recipe
+    heldout = tmp_path / "none.npz" if broken == "heldout" else heldout
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError if broken in ("recipe", "target") else NotFoundError):
+        pipeline.quantize(checkpoint, target, recipe, heldout=heldout)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_disk_too_small_is_refused_with_both_numbers(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=5_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(DoesNotFitError, match=r"needs about \d+\.\d MB in .*, but 5\.0 MB are free"):
+        pipeline.quantize(checkpoint, tmp_path / "b")
+    assert not list(tmp_path.glob("b*"))
+
+
+def test_a_crashing_comparison_runs_again_without_special_buffers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def run(module: str, arguments: list[str], on_line: object) -> None:
+        calls.append(arguments[-1])
+        if arguments[-1] == "1":
+            raise children.ChildDied("SIGSEGV")
+        quality = {"tokens": 1, "loss": 1.0, "reference_loss": 1.0, "agreement": 1.0, "divergence": 0.0}
+        Path(arguments[3]).write_text(json.dumps({"text": quality}))
+
+    monkeypatch.setattr(children, "run", run)
+    (tmp_path / "d.gguf").write_bytes(b"x")
+    path = tmp_path / "d.gguf"
+    assert evaluate.compare(path, path, path, tmp_path, lambda *_: None)["text"].agreement == 1.0
+    assert calls == ["1", "0"]
+
+
+def test_a_child_that_is_killed_is_an_error_that_names_the_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dies.py").write_text("import os\nprint('last words', flush=True)\nos.abort()\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(children.ChildDied, match="SIGABRT; its last words: last words"):
+        children.run("dies", [])
