@@ -48,8 +48,8 @@ class Turn:
 
 SCRIPT = (
     Turn("describe a PNG", "{describe_image}", "scene.png", new_chat=True),
-    Turn("ask about it", "How many shapes are there?"),
-    Turn("ask again", "What is in the picture?"),
+    Turn("ask about it", "What color is the circle?"),
+    Turn("ask again", "What is above the blue square?"),
     Turn("describe a JPEG", "{describe_image}", "scene.jpg", new_chat=True),
     Turn("digits in a WAV", "{transcribe}", "digits.wav", new_chat=True),
     Turn("draw a picture", "Draw a large red circle in the middle.", make="image", new_chat=True),

@@ -6,17 +6,15 @@ Ignorance: how numbers were measured. A missing source leaves its section as it 
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = Path("demo-out/demo.md")
-EVALUATION = Path("models/weights/pico/evaluation.json")
+EVALUATION = Path("models/weights/pico/evaluation.md")
 TREE = ("edge", "quantize", "models", "benchmarks", "docs", "scripts")
 HELP_WIDTH = 100
 Section = Callable[[], str | None]  # None: its source is not there, keep what stands
@@ -115,21 +113,7 @@ def demo() -> str | None:
 def evaluation() -> str | None:
     """The table of `python -m models.evaluate`."""
     path = ROOT / EVALUATION
-    if not path.exists():
-        return None
-    rows: dict[str, Any] = json.loads(path.read_text())
-    lines = ["| measured | value |", "|---|---:|"]
-    return "\n".join(lines + [f"| {name} | {shown(value)} |" for name, value in rows.items() if plain(value)])
-
-
-def plain(value: Any) -> bool:
-    """A number or a word, not a structure."""
-    return isinstance(value, int | float | str)
-
-
-def shown(value: Any) -> str:
-    """Three significant digits."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return path.read_text() if path.exists() else None
 
 
 SECTIONS: dict[str, Section] = {

@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
         python = create(venv)
         if installed_version(python) != pinned("llama_cpp_python"):
             pip(python, "install", "--no-deps", "--force-reinstall", str(wheel(python)))
+        print(f"edge: installing {', '.join(extras)} into {venv}", flush=True)
         pip(python, "install", "-c", str(CONSTRAINTS), "-e", f"{ROOT}[{','.join(extras)}]")
     except (subprocess.CalledProcessError, OSError, RuntimeError) as error:
         return complain(str(error) if isinstance(error, RuntimeError) else f"edge: {error}")
@@ -72,9 +73,11 @@ def create(venv: Path) -> Path:
 
 
 def pip(python: Path, *arguments: str) -> None:
-    """The environment's own pip; installs are quiet."""
+    """The environment's own pip; what it says is kept in a log."""
+    log = python.parent.parent / "pip.log"
     command = [str(python), "-m", "pip", "--disable-pip-version-check", *arguments]
-    subprocess.run([*command, "--quiet"] if arguments[0] == "install" else command, check=True)
+    if run_logged(command, dict(os.environ), log) != 0:
+        raise RuntimeError(f"{tail(log)}\nedge: pip {arguments[0]} failed; the whole log is {log}")
 
 
 def pinned(package: str) -> str:
@@ -136,10 +139,14 @@ def build(python: Path, folder: Path) -> Path:
         requirement = f"llama-cpp-python=={pinned('llama_cpp_python')}"
         command = [str(python), "-m", "pip", "wheel", "--no-cache-dir", "--no-deps", "-w", work, requirement]
         if run_logged(command, build_environment(), log) != 0:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-            raise RuntimeError(f"{tail}\nedge: building llama-cpp-python failed; the whole log is {log}")
+            raise RuntimeError(f"{tail(log)}\nedge: building llama-cpp-python failed; the whole log is {log}")
         made = next(Path(work).glob("*.whl"))
         return made.replace(folder / made.name)
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
 
 
 def build_environment() -> dict[str, str]:
@@ -163,7 +170,7 @@ def run_logged(command: list[str], environment: dict[str, str], log: Path) -> in
                 return child.wait(HEARTBEAT)
             except subprocess.TimeoutExpired:
                 minutes, seconds = divmod(int(time.monotonic() - start), 60)
-                print(f"edge: still building, {minutes}:{seconds:02}", flush=True)
+                print(f"edge: still at it, {minutes}:{seconds:02}", flush=True)
             except BaseException:
                 child.terminate()
                 child.wait()
