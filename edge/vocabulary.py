@@ -94,6 +94,7 @@ class Vocabulary:
 
 
 IMAGE_SPAN = 64  # 8 x 8 codes for 64 x 64 pixels
+CODES = 3969  # 9 * 7 * 7 * 9 of finite scalar quantization, in blocks laid out 4,096 wide
 
 NATIVE = Vocabulary(
     size=VOCABULARY_SIZE,
@@ -101,8 +102,8 @@ NATIVE = Vocabulary(
     end=(SPECIAL["end"],),
     null=SPECIAL["null"],
     blocks=(
-        MediaBlock("image", IMAGE_BASE, CODEBOOK_SIZE, SPECIAL["img"], SPECIAL["/img"], IMAGE_SPAN),
-        MediaBlock("audio", AUDIO_BASE, CODEBOOK_SIZE, SPECIAL["aud"], SPECIAL["/aud"]),
+        MediaBlock("image", IMAGE_BASE, CODES, SPECIAL["img"], SPECIAL["/img"], IMAGE_SPAN),
+        MediaBlock("audio", AUDIO_BASE, CODES, SPECIAL["aud"], SPECIAL["/aud"]),
     ),
 )
 

@@ -28,7 +28,7 @@ Document = tuple[NDArray[np.uint16], NDArray[np.float32]]
 WIDTHS = (96, 128, 160, 192, 256, 320, 384, 512, 640, 768)  # padded lengths
 
 
-def batches(writer: Writer, seed: int, tokens: int, *, start: int = 0, pool: int = 1024) -> Iterator[tuple[Tensor, Tensor, int]]:
+def batches(writer: Writer, seed: int, tokens: int, *, start: int = 0, pool: int = 2048) -> Iterator[tuple[Tensor, Tensor, int]]:
     """Endless (ids, weights, pool number), each about `tokens` tokens; pool k is the same whatever came before."""
     k = start
     while True:

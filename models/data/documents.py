@@ -18,7 +18,7 @@ from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, SPECIAL
 from models.data import dialogue, pictures
 from models.data.banks import Banks, Clip
 
-ANSWER, MADE_IMAGE, MADE_AUDIO, PLAIN_TEXT = 1.0, 0.5, 0.3, 0.5  # loss weights
+ANSWER, MADE_IMAGE, MADE_AUDIO, PLAIN_TEXT = 1.0, 0.5, 0.5, 0.5  # loss weights
 LONGEST = 768
 
 DRAW = ("Draw {x}.", "Draw a picture of {x}.", "Make a picture of {x}.", "Paint {x}.", "Please draw {x}.", "Show me {x}.", "Create an image of {x}.", "Can you draw {x}?")
@@ -49,7 +49,7 @@ class Writer:
         self.banks, self.paragraphs, self.chats = banks, paragraphs, chats
         self.text = lru_cache(200_000)(lambda s: tuple(tokenizer.encode(s, add_special_tokens=False).ids))
         self.kinds = {
-            self.read_picture: 0.33, self.draw: 0.22, self.hear: 0.17, self.speak: 0.08, self.hear_sound: 0.025,
+            self.read_picture: 0.33, self.draw: 0.22, self.hear: 0.17, self.speak: 0.1, self.hear_sound: 0.025,
             self.make_sound: 0.015, self.talk: 0.1, self.corpus_talk: 0.02, self.plain: 0.04,
         }  # fmt: skip
 
