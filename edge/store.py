@@ -27,7 +27,7 @@ def find(name: str | Path) -> Path:
         NotFoundError: neither exists.
     """
     path = Path(name).expanduser()
-    if path.exists():
+    if str(name) and "\0" not in str(name) and path.exists():
         return path
     plain = str(name) not in ("", ".", "..") and not set(str(name)) & set("/\\\0")
     for folder in folders() if plain else ():

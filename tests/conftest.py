@@ -13,6 +13,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from tests import tiny
 
 
+@pytest.fixture(scope="session", autouse=True)
+def edge_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty $EDGE_HOME for the whole session: no test reads or writes the person's own."""
+    home = tmp_path_factory.mktemp("edge_home")
+    os.environ["EDGE_HOME"] = str(home)
+    return home
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random native checkpoint folder. Read only: copy it before changing a file."""

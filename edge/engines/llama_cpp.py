@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edge import hardware
 from edge.engines.base import Logits
-from edge.engines.llama_native import LlamaTokenizer, complaint, library
+from edge.engines.llama_native import CLOSED, LlamaTokenizer, complaint, library
 from edge.engines.threads import ThreadGovernor, fastest
 from edge.errors import DoesNotFitError, EngineError
 from edge.formats.gguf import read_header
@@ -59,7 +59,9 @@ class LlamaCppEngine:
         self._context = self._open()
         self._finalizer = weakref.finalize(self, _free, self._native, self._context, self._model)
         self._memory = self._native.llama_get_memory(self._context)
-        self.tokenizer = LlamaTokenizer(self._native.llama_model_get_vocab(self._model))
+        self.tokenizer = LlamaTokenizer(
+            self._native.llama_model_get_vocab(self._model), lambda: self._finalizer.alive
+        )
         self.vocab_size = self.tokenizer.size
         self._row_type = ctypes.c_float * self.vocab_size
         self._width = int(self._native.llama_model_n_embd_inp(self._model))
@@ -199,7 +201,7 @@ class LlamaCppEngine:
 
     def _alive(self, sequence: int) -> None:
         if not self._finalizer.alive:
-            raise EngineError("the model is closed; load it again")
+            raise EngineError(CLOSED)
         if sequence >= self.sequences:
             raise EngineError(f"sequence {sequence} was asked for, but the engine has {self.sequences}")
 

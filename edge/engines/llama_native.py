@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from edge.errors import EngineError
 
+CLOSED = "the model is closed; load it again"
 _complaints: deque[str] = deque(maxlen=4)
 _kept: list[Any] = []  # ctypes callbacks must outlive the library's use of them
 
@@ -52,9 +54,9 @@ def _hear(level: int, text: bytes, _: Any) -> None:
 class LlamaTokenizer:
     """The vocabulary inside a GGUF file."""
 
-    def __init__(self, vocab: int) -> None:
-        """`vocab`: a llama_vocab pointer; the caller keeps its model alive."""
-        self._native, self._vocab = library(), vocab
+    def __init__(self, vocab: int, alive: Callable[[], bool]) -> None:
+        """`vocab`: a llama_vocab pointer; `alive` says whether its model is still in memory."""
+        self._native, self._vocab, self._alive = library(), vocab, alive
         self.size: int = self._native.llama_vocab_n_tokens(vocab)
         self._pieces: dict[int, bytes] = {}
         self._buffer = ctypes.create_string_buffer(256)
@@ -63,8 +65,9 @@ class LlamaTokenizer:
         """Ids of `text`; no begin-of-sequence id is added. Written special tokens are text unless `special`.
 
         Raises:
-            EngineError: the native tokenizer failed.
+            EngineError: the model is closed, or the native tokenizer failed.
         """
+        self._check()
         data = text.encode("utf-8", "replace")
         room = len(data) + 8
         for _ in range(2):
@@ -90,23 +93,32 @@ class LlamaTokenizer:
 
     def bos(self) -> int:
         """The begin-of-sequence id, or -1."""
+        self._check()
         return int(self._native.llama_vocab_bos(self._vocab))
 
     def eos(self) -> int:
         """The end-of-sequence id, or -1."""
+        self._check()
         return int(self._native.llama_vocab_eos(self._vocab))
 
     def adds_bos(self) -> bool:
         """Whether the model expects a begin-of-sequence id before all else."""
+        self._check()
         return bool(self._native.llama_vocab_get_add_bos(self._vocab))
 
     def ends(self) -> tuple[int, ...]:
         """All ids that end a turn."""
+        self._check()
         return tuple(i for i in range(self.size) if self._native.llama_vocab_is_eog(self._vocab, i))
+
+    def _check(self) -> None:
+        if not self._alive():
+            raise EngineError(CLOSED)
 
     def _piece(self, token: int, *, special: bool) -> bytes:
         if not 0 <= token < self.size:
             return b""
+        self._check()
         length = self._native.llama_token_to_piece(
             self._vocab, token, self._buffer, len(self._buffer), 0, special
         )

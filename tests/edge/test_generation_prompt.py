@@ -17,7 +17,10 @@ from tests.fakes import TEMPLATE, ByteTokenizer
 
 BOS, USER, ASSISTANT, END = (SPECIAL[n] for n in ("bos", "user", "assistant", "end"))
 
-NS = "{% set ns = namespace"
+
+def grown(start: str, step: str) -> str:
+    loop = f"{{% for i in range(60) %}}{{% set ns.s = {step} %}}{{% endfor %}}"
+    return f"{{% set ns = namespace(s={start}) %}}{loop}"
 
 
 def layout(template: str = TEMPLATE, **more: int) -> Layout:
@@ -87,9 +90,12 @@ def test_what_public_templates_use_works() -> None:
     template = (
         "{%- if not messages %}{{ raise_exception('empty') }}{% endif -%}"
         "{% set ns = namespace(n=0) %}{{ bos_token }}"
-        "{% for m in messages %}{% if loop.first and m['role'] == 'user' %}{% set ns.n = ns.n + 1 %}{% endif %}"
-        "{% if m.role == 'x' %}{% continue %}{% endif %}<|{{ m['role'] }}|>{{ m['content'] | trim }}<|end|>{% endfor %}"
-        "{% for i in range(2) %}{{ ns.n }}{% endfor %}{{ {'a': [1]} | tojson }}{{ 7 % 4 }}{{ messages | length }}"
+        "{% for m in messages %}{% if loop.first and m['role'] == 'user' %}"
+        "{% set ns.n = ns.n + 1 %}{% endif %}"
+        "{% if m.role == 'x' %}{% continue %}{% endif %}<|{{ m['role'] }}|>"
+        "{{ m['content'] | trim }}<|end|>{% endfor %}"
+        "{% for i in range(2) %}{{ ns.n }}{% endfor %}"
+        "{{ {'a': [1]} | tojson }}{{ 7 % 4 }}{{ messages | length }}"
     )
     tail = b'11{"a": [1]}31'
     assert ids(template, Turn("user", ("x",))) == [BOS, USER, *b"x", END, *tail]
@@ -103,7 +109,8 @@ def test_a_refusal_by_the_template_is_the_callers_error() -> None:
 @pytest.mark.parametrize(
     "template",
     [
-        "{% set r = range(9999) %}{% for a in r %}{% for b in r %}{% for c in r %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% set r = range(9999) %}{% for a in r %}{% for b in r %}{% for c in r %}"
+        "{% endfor %}{% endfor %}{% endfor %}",
         "{% for a in range(9999) %}{% for b in range(9999) %}xxxxxxxxxxxxxxxx{% endfor %}{% endfor %}",
         "{{ 'x' * 99999999999 }}",
         "{{ 2 ** 99999999 }}",
@@ -114,12 +121,11 @@ def test_a_refusal_by_the_template_is_the_callers_error() -> None:
         "{{ ''.__class__.__mro__ }}",
         "{{ cycler.__init__.__globals__ }}",
         "{% set x = messages.append(1) %}",
-        NS
-        + "(s='xxxxxxxx') %}{% for i in range(60) %}{% set ns.s = ns.s.replace('x', 'xxxxxxxx') %}{% endfor %}",
-        NS + "(s='xxxxxxxx') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
-        NS + "(s='xxxxxxxx') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
-        NS + "(s=[1]) %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s }}",
-        NS + "(s=[1]) %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s|upper }}",
+        grown("'xxxxxxxx'", "ns.s.replace('x', 'xxxxxxxx')"),
+        grown("'xxxxxxxx'", "ns.s ~ ns.s"),
+        grown("'xxxxxxxx'", "ns.s + ns.s"),
+        grown("[1]", "[ns.s, ns.s]") + "{{ ns.s }}",
+        grown("[1]", "[ns.s, ns.s]") + "{{ ns.s | upper }}",
     ],
 )
 def test_a_hostile_template_ends_in_an_error_and_soon(template: str) -> None:

@@ -1,0 +1,91 @@
+"""Ids to events: whole characters, decoded media, true counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from edge.events import AudioChunk, Event, Finished, ImageMade, MediaProgress, TextDelta
+from edge.generation.decode import Step, Stop
+from edge.generation.reply import Router
+from edge.messages import Audio, Image, Text
+from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, NATIVE
+from tests.fakes import AUD, AUD_END, END, IMG, IMG_END, ByteTokenizer, FakeFrontend
+
+PICTURE = [
+    Step(IMG, "open", "image"),
+    *[Step(IMAGE_BASE + 9, "code", "image")] * 64,
+    Step(IMG_END, "close", "image"),
+]
+SOUND = [
+    Step(AUD, "open", "audio"),
+    *[Step(AUDIO_BASE, "code", "audio")] * 30,
+    Step(AUD_END, "close", "audio"),
+]
+
+
+def words(text: str | bytes) -> list[Step]:
+    return [Step(i, "text", "text") for i in (text.encode() if isinstance(text, str) else text)]
+
+
+def route(*items: Iterable[Step | Stop]) -> tuple[Router, list[Event]]:
+    frontends = {block.kind: FakeFrontend(block) for block in NATIVE.blocks}
+    router = Router(ByteTokenizer(), NATIVE, frontends)
+    return router, list(router.events([item for group in items for item in group]))
+
+
+def finish() -> list[Step | Stop]:
+    return [Step(END, "end", "text"), Stop("end")]
+
+
+def test_text_deltas_never_hold_half_a_character() -> None:
+    _, events = route(words("aé€😀"), finish())
+    assert [e.text for e in events if isinstance(e, TextDelta)] == ["a", "é", "€", "😀"]
+
+
+def test_a_character_that_never_finishes_is_marked_not_lost() -> None:
+    _, events = route(words("é".encode()[:1]), finish())
+    assert [e.text for e in events if isinstance(e, TextDelta)] == ["\ufffd"]
+
+
+def test_a_picture_becomes_pixels_with_its_ids() -> None:
+    router, events = route(words("a"), PICTURE, words("b"), finish())
+    (made,) = (e for e in events if isinstance(e, ImageMade))
+    assert made.pixels.shape == (8, 8, 3)
+    assert made.ids == (IMAGE_BASE + 9,) * 64
+    router.close()
+    assert [type(part) for part in router.parts] == [Text, Image, Text]
+
+
+def test_a_sound_becomes_samples_at_16_khz() -> None:
+    router, events = route(words("hi"), SOUND, finish())
+    (chunk,) = (e for e in events if isinstance(e, AudioChunk))
+    assert (chunk.samples.shape, chunk.sample_rate, len(chunk.ids)) == ((9600,), 16000, 30)
+    assert chunk.samples.dtype == np.float32
+    assert [type(part) for part in router.parts] == [Text, Audio]
+
+
+def test_progress_counts_up_to_the_span() -> None:
+    _, events = route(PICTURE, finish())
+    progress = [(e.done, e.total) for e in events if isinstance(e, MediaProgress)]
+    assert progress[0] == (0, 64)
+    assert progress[-1] == (64, 64)
+    assert progress == sorted(progress)
+
+
+def test_usage_counts_each_modality_and_the_ids_leave_out_the_end() -> None:
+    router, events = route(words("abc"), PICTURE, SOUND, finish())
+    assert isinstance(events[-1], Finished)
+    usage = events[-1].usage
+    assert (usage.text_tokens, usage.image_tokens, usage.audio_tokens) == (3, 66, 32)
+    assert router.ids == [*b"abc", *(s.token for s in PICTURE), *(s.token for s in SOUND)]
+
+
+def test_a_span_cut_short_leaves_neither_a_part_nor_ids() -> None:
+    router, events = route(words("a"), PICTURE[:10], [Stop("cancelled")])
+    router.close()
+    assert router.parts == [Text("a")]
+    assert router.ids == [97]
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "cancelled"
