@@ -12,13 +12,16 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 from edge.errors import DoesNotFitError, EngineError, NotFoundError, UsageError
 from edge.formats.manifest import FILE_NAME
 
 WORK = ".work"  # subfolder for intermediate files; never part of the bundle
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)  # None: numpy's tofile forgets the number
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NUMPY_FULL = "requested and"  # numpy's tofile: "8 requested and 3 written", without a number
+_LLAMA_FULL = "iostream error"  # llama.cpp's words for a failed write
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h, linux/fs.h
 
 
@@ -75,23 +78,23 @@ def full_disk_named(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in _FULL or _NUMPY_FULL in str(error):
             raise _full(output) from error
         raise
     except EngineError as error:
-        if "iostream error" in str(error):  # llama.cpp's words for a failed write
+        if _LLAMA_FULL in str(error):
             raise _full(output) from error
         raise
 
 
 def sweep(output: Path) -> None:
     """Remove what killed runs left beside `output`; finish a replacement cut between two renames."""
-    old = sorted(output.parent.glob(f"{output.name}.old-*"))
+    old = sorted(output.parent.glob(f"{escape(output.name)}.old-*"))
     if old and not output.exists():
         old.pop().rename(output)
     for path in old:
         shutil.rmtree(path, ignore_errors=True)
-    for path in output.parent.glob(f"{output.name}.partial-*"):
+    for path in output.parent.glob(f"{escape(output.name)}.partial-*"):
         pid = path.name.rpartition("-")[2]
         if pid.isdecimal() and (int(pid) == os.getpid() or not _alive(int(pid))):
             shutil.rmtree(path, ignore_errors=True)

@@ -198,9 +198,9 @@ def tokenizer_with(**changes: Any) -> dict[str, Any]:
 def test_a_tokenizer_that_is_no_byte_level_bpe_is_refused() -> None:
     with pytest.raises(UsageError, match="Unigram"):
         gguf_tokenizer.convert(tokenizer_with(model={"type": "Unigram"}), 10, native=False)
+    odd = tokenizer_with(pre_tokenizer={"type": "Split", "pattern": {"Regex": "x"}})
     with pytest.raises(UsageError, match="splits words by a rule"):
-        pre = {"type": "Split", "pattern": {"Regex": "x"}}
-        gguf_tokenizer.convert(tokenizer_with(pre_tokenizer=pre), v.VOCABULARY_SIZE, native=True)
+        gguf_tokenizer.convert(odd, v.VOCABULARY_SIZE, native=True)
 
 
 def test_a_native_tokenizer_must_use_the_familys_names() -> None:

@@ -1,0 +1,64 @@
+"""`edge quantize`: the table on stdout, one sentence on stderr when it fails, the right exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def edge(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edge.cli.main", "quantize", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+
+
+def test_the_table_goes_to_stdout_and_nothing_to_stderr(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    done = edge(tiny_checkpoint, "-o", tmp_path / "b", "--recipe", "int8")
+    assert (done.returncode, done.stderr) == (0, "")
+    for word in ("tiny as int8 (Q8_0)", "decoder", "9.3 MB", "5.4 MB", "image_encoder", "same ids", "total",
+                 "against f16", "top-1 agreement"):  # fmt: skip
+        assert word in done.stdout
+
+
+def test_json_is_the_report_in_the_bundle(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    done = edge(tiny_checkpoint, "-o", tmp_path / "b", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads((tmp_path / "b" / "report.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "told"),
+    [
+        ("no checkpoint", 3, "config.json"),
+        ("truncated", 6, "but the file has"),
+        ("recipe", 2, "unknown recipe 'int3'"),
+        ("codec", 3, "audio_encoder.onnx is missing"),
+        ("occupied", 2, "is not a bundle"),
+    ],
+)
+def test_a_failure_is_one_sentence_with_its_exit_code(
+    failure: str, code: int, told: str, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder, target = tmp_path / "c", tmp_path / "b"
+    folder.mkdir()
+    for path in tiny_checkpoint.iterdir():
+        if failure != "no checkpoint" and not (failure == "codec" and path.name == "audio_encoder.onnx"):
+            cut = 5_000_000 if failure == "truncated" and path.suffix == ".safetensors" else None
+            (folder / path.name).write_bytes(path.read_bytes()[:cut])
+    if failure == "occupied":
+        target.mkdir()
+        (target / "mine.txt").write_text("mine")
+    done = edge(folder, "-o", target, "-r", "int3" if failure == "recipe" else "int4")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == (["b", "c"] if failure == "occupied" else ["c"])
