@@ -146,7 +146,7 @@ def say(chat: Chat, turn: Turn, parts: list[Part], stem: Path) -> Row:
     screen = Screen(sys.stdout, folder=None, pictures=True)
     script = said.removeprefix("Say: ") if turn.make == "audio" else ""
     shown = screen.show(chat.send(*parts, make=turn.make, sampling=sampling, script=script))
-    print()
+    screen.new_line()
     kept = keep(shown, stem)
     usage, timings = shown.finished.usage, shown.finished.timings
     return Row(

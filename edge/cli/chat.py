@@ -134,7 +134,7 @@ class Talk:
                 self.chat.send(*message, make=make, sampling=self.sampling, script=script)
             )
         self.last = Said(parts, make, before)
-        self.screen.write("\n")
+        self.screen.new_line()
         if shown.finished.reason != "end":
             output.note(f"({ENDINGS[shown.finished.reason]})")
         self.transcript += [*("> " + written(part) for part in parts), "", told(shown), ""]

@@ -121,7 +121,7 @@ def answer(model: Model, request: Request) -> None:
     with interruptible(chat.cancel):
         shown = screen.show(chat.send(*parts, make=request.make, sampling=request.sampling, script=script))
     if not quiet:
-        screen.write("\n" if shown.text else "")
+        screen.new_line()
     if shown.finished.reason == "cancelled":
         raise typer.Exit(INTERRUPTED)
     if request.target is not None:

@@ -41,6 +41,7 @@ class Screen:
         self.pictures = pictures
         self.progress = sys.stderr.isatty() if progress is None else progress
         self._bar_width = 0
+        self._line_begun = False  # text stands on the current line
 
     def show(self, events: Iterable[Event]) -> Shown:
         """Follow one reply to its end."""
@@ -70,6 +71,12 @@ class Screen:
         if self.out is not None:
             self.out.write(text)
             self.out.flush()
+            self._line_begun = not text.endswith("\n") if text else self._line_begun
+
+    def new_line(self) -> None:
+        """End the line where text stands on it."""
+        if self._line_begun:
+            self.write("\n")
 
     def _take_picture(self, event: ImageMade, shown: Shown) -> None:
         from edge.media.image import Picture
@@ -79,7 +86,7 @@ class Screen:
         if self.pictures and self.out is not None:
             from edge.cli import terminal_image
 
-            self.write("\n" if shown.text else "")
+            self.new_line()
             terminal_image.show(picture.pixels, self.out)
         if self.folder is not None:
             self._keep(picture, "picture", ".png", shown)
@@ -102,6 +109,7 @@ class Screen:
 
     def _draw_progress(self, event: MediaProgress) -> None:
         if self.progress:
+            self.new_line()  # the bar wipes its line
             of = "" if event.total is None else f" of {event.total}"
             line = f"[{event.kind}: {event.done}{of} tokens]"
             sys.stderr.write("\r" + line)

@@ -73,6 +73,17 @@ def test_progress_is_drawn_on_stderr_and_wiped(capsys: pytest.CaptureFixture[str
     assert told.endswith("\r" + " " * len("[image: 32 of 64 tokens]") + "\r")
 
 
+def test_the_bar_never_wipes_text_of_the_answer() -> None:
+    out = io.StringIO()
+    screen = Screen(out, folder=None, pictures=False, progress=True)
+    screen.show(
+        iter([TextDelta("birds"), MediaProgress("audio", 25, None), TextDelta("more"), Finished("end")])
+    )
+    screen.new_line()
+    screen.new_line()
+    assert out.getvalue() == "birds\nmore\n"
+
+
 def test_no_progress_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     Screen(None, folder=None, pictures=False).show(reply())
     assert capsys.readouterr().err == ""
