@@ -1,4 +1,4 @@
-"""The house's import map (design, section 2): a file imports only from rows above its own, even in functions."""
+"""The house's import map (design, section 2): a file imports only from rows above its own, anywhere in it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Rows from the ground up; within a row, a file may import those named before it. A name ending in * takes the
-# rest of its package. chat stands above model here: model.chat() makes Chats, and a Chat needs only its wiring.
+# Rows from the ground up; in a row, a file may import those named before it. A name ending in * takes the
+# rest of its package. chat stands above model: model.chat() makes Chats, and a Chat needs only its wiring.
 EDGE = (
     "edge.errors", "edge.atomic", "edge.messages", "edge.options",
     "edge.segments", "edge.vocabulary", "edge.events",

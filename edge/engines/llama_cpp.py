@@ -67,7 +67,6 @@ class LlamaCppEngine:
         self._width = int(self._native.llama_model_n_embd_inp(self._model))
         self._lengths = [0] * self.sequences
         self._batch = _Batch(self._native, self._batch_size)
-        self.native_seconds = 0.0  # spent inside of llama_decode, for benchmarks
         self._meter, self._others, self._looked = hardware.LoadMeter(), 0.0, 0.0
         self._governor = self._tuned(header.file_size)
 
@@ -87,7 +86,8 @@ class LlamaCppEngine:
                 count = min(self._batch_size, len(segment) - start)
                 left -= count
                 self._run(self._filled(segment, start, count, sequence, last=left == 0), (sequence,), count)
-        return self._logits(-1)
+        last: Logits = self._logits(-1)[0]
+        return last
 
     def step(self, tokens: Sequence[int]) -> Logits:
         """Append tokens[i] to sequence i in one batch; logits (len(tokens), vocab)."""
@@ -101,9 +101,7 @@ class LlamaCppEngine:
         self._run(self._batch.step(tokens, self._lengths), range(count), 1)
         if self._fixed is None:
             self._watch(time.perf_counter() - began)
-        if count == 1:
-            return self._logits(0)[None]
-        return np.stack([self._logits(i) for i in range(count)])
+        return self._logits(*range(count))
 
     def length(self, sequence: int = 0) -> int:
         """Tokens a sequence holds."""
@@ -171,9 +169,7 @@ class LlamaCppEngine:
         return self._batch.embeddings(rows, position, sequence, last=last)
 
     def _run(self, batch: Any, sequences: Sequence[int], each: int) -> None:
-        began = time.perf_counter()
         code = self._native.llama_decode(self._context, batch)
-        self.native_seconds += time.perf_counter() - began
         if code != 0:
             for sequence in sequences:
                 self._clear(sequence)
@@ -181,12 +177,15 @@ class LlamaCppEngine:
         for sequence in sequences:
             self._lengths[sequence] += each
 
-    def _logits(self, row: int) -> Logits:
-        pointer = self._native.llama_get_logits_ith(self._context, row)
-        if not pointer:
-            raise EngineError("llama.cpp has no logits for the last token")
-        floats = self._row_type.from_address(ctypes.addressof(pointer.contents))
-        return np.array(memoryview(floats), dtype=np.float32)  # a copy: the next decode writes here
+    def _logits(self, *rows: int) -> Logits:
+        """Copies of the rows, (len(rows), vocab): the next decode overwrites the native ones."""
+        copied = np.empty((len(rows), self.vocab_size), dtype=np.float32)
+        for i, row in enumerate(rows):
+            pointer = self._native.llama_get_logits_ith(self._context, row)
+            if not pointer:
+                raise EngineError("llama.cpp has no logits for the last token")
+            copied[i] = memoryview(self._row_type.from_address(ctypes.addressof(pointer.contents)))
+        return copied
 
     def _clear(self, sequence: int) -> None:
         self._native.llama_memory_seq_rm(self._memory, sequence, -1, -1)  # a whole sequence: never fails
@@ -229,7 +228,6 @@ class LlamaCppEngine:
             times[threads] = [self._timed_step() for _ in range(_PROBE_STEPS)]
             threads *= 2
         self.truncate(0)
-        self.native_seconds = 0.0
         return times
 
     def _timed_step(self) -> float:

@@ -15,12 +15,12 @@ from edge.errors import EngineError, UsageError
 from edge.options import SamplingOptions
 
 Floats = NDArray[np.float32]
+_BLOCK = 64  # values summed at once
 
 # What a field means when neither the caller nor the manifest says: sample plainly.
 PLAIN = SamplingOptions(
     temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, repetition_penalty=1.0, repetition_window=64, guidance=1.0
 )
-_NUCLEUS_GUESS = 256  # candidates sorted before all of them are
 
 
 class Sampler:
@@ -58,14 +58,14 @@ class Sampler:
     def _draw(self, logits: Floats, best: float) -> int:
         kept = top_k(logits, self.top_k)
         values = logits if kept is None else logits[kept]
-        weights = np.exp((values - best) / self.temperature, dtype=np.float32)
+        weights = np.exp((values - np.float32(best)) * np.float32(1.0 / self.temperature))
         if self.min_p > 0.0:
             weights[weights < self.min_p] = 0.0  # the best one weighs exactly 1
         if self.top_p < 1.0:
             weights = top_p(weights, self.top_p)
-        mass = np.cumsum(weights, dtype=np.float64)
-        index = int(np.searchsorted(mass, self._generator.random() * mass[-1], side="right"))
-        index = min(index, len(mass) - 1)
+        index = reach(weights, self._generator.random() * float(weights.sum(dtype=np.float64)))
+        if weights[index] == 0.0:  # rounding at the very end of a block
+            index = int(weights.argmax())
         return index if kept is None else int(kept[index])
 
 
@@ -86,25 +86,22 @@ def top_k(logits: Floats, k: int) -> NDArray[np.intp] | None:
 
 
 def top_p(weights: Floats, p: float) -> Floats:
-    """The weights, zero outside the smallest set that holds the share `p` of their sum (arXiv:1904.09751)."""
-    goal = p * float(weights.sum(dtype=np.float64))
-    order = _descending(weights, _NUCLEUS_GUESS)
-    mass = np.cumsum(weights[order], dtype=np.float64)
-    if mass[-1] < goal and len(order) < len(weights):
-        order = _descending(weights, len(weights))
-        mass = np.cumsum(weights[order], dtype=np.float64)
-    kept = order[: int(np.searchsorted(mass, goal, side="left")) + 1]
-    nucleus = np.zeros_like(weights)
-    nucleus[kept] = weights[kept]
-    return nucleus
+    """The weights, zero outside of the smallest set that holds the share `p` of their sum (arXiv:1904.09751).
+
+    Equal weights stay together. What lies under `(1 - p) * sum / n` cannot be needed and is not sorted.
+    """
+    total = float(weights.sum(dtype=np.float64))
+    large = np.sort(weights[weights >= (1.0 - p) * total / len(weights)])[::-1]
+    return np.multiply(weights, weights >= large[reach(large, p * total)], dtype=np.float32)
 
 
-def _descending(weights: Floats, count: int) -> NDArray[np.intp]:
-    """Indices of the `count` largest weights, largest first."""
-    chosen = top_k(weights, count)
-    if chosen is None:
-        return np.argsort(weights)[::-1]
-    return chosen[np.argsort(weights[chosen])[::-1]]
+def reach(values: Floats, goal: float) -> int:
+    """The first index whose running sum passes `goal`, else the last; in two levels: a long cumsum is slow."""
+    sums = np.cumsum(np.add.reduceat(values, np.arange(0, len(values), _BLOCK), dtype=np.float64))
+    block = min(int(np.searchsorted(sums, goal, side="right")), len(sums) - 1)
+    inside = np.cumsum(values[block * _BLOCK : (block + 1) * _BLOCK], dtype=np.float64)
+    before = float(sums[block - 1]) if block else 0.0
+    return block * _BLOCK + min(int(np.searchsorted(inside, goal - before, side="right")), len(inside) - 1)
 
 
 def _checked(options: SamplingOptions) -> SamplingOptions:

@@ -60,6 +60,22 @@ def test_top_p_is_exact_where_the_nucleus_is_larger_than_the_first_guess() -> No
     assert kept == int(np.searchsorted(mass, 0.9 * mass[-1])) + 1
 
 
+def test_the_running_sum_is_that_of_a_plain_cumsum() -> None:
+    values = np.random.default_rng(5).random(1000).astype(np.float32)
+    mass = np.cumsum(values, dtype=np.float64)
+    for goal in [0.0, *np.linspace(0, mass[-1] * 0.9999, 300)]:
+        assert sampling.reach(values, goal) == int(np.searchsorted(mass, goal, side="right"))
+    assert sampling.reach(values, mass[-1] * 2) == 999
+
+
+def test_sampling_from_many_follows_the_softmax_too() -> None:
+    logits = np.zeros(1000, dtype=np.float32)
+    logits[700:] = -np.inf
+    counts = draws(sampler(), logits, 20_000)
+    assert counts[700:].sum() == 0
+    assert abs(counts[:350].sum() - 0.5) < 0.02
+
+
 def test_min_p_is_a_floor_relative_to_the_best() -> None:
     logits = np.log(np.array([0.6, 0.29, 0.11], dtype=np.float32))
     assert draws(sampler(min_p=0.3), logits)[2] == 0
