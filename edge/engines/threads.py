@@ -26,14 +26,18 @@ class ThreadGovernor:
         self._recent: deque[float] = deque(maxlen=_WINDOW)
         self._best: dict[int, float] = {}  # seconds, by thread count
         self._wait, self._left = _WAIT, _WAIT
+        self._cap = self.most  # by the last word on the others' load
         self._trial_of: float | None = None  # the median that the tried count must beat
 
     def stepped(self, seconds: float, others: float | None = None) -> int:
-        """Hear one step's time, and the processors others take (None: unknown); the count to use next."""
+        """Hear one step's time, and the processors others take (None: no news); the count to use next."""
         self._recent.append(seconds)
-        cap = self.most if others is None else max(1, round(self.most - others))
-        if self.threads > cap:
-            return self._move(cap)
+        if others is not None:
+            self._cap = max(1, round(self.most - others))
+        if self.threads > self._cap:
+            return self._move(self._cap)
+        if self._trial_of is not None and seconds > _COLLAPSE * self._trial_of:
+            return self._step_down(1)  # a trial ends at its first bad step
         self._left -= 1
         if len(self._recent) < _WINDOW:
             return self.threads
@@ -45,7 +49,7 @@ class ThreadGovernor:
         )  # contexts grow: forget
         if now > _COLLAPSE * best and self.threads > 1:
             return self._step_down()
-        if self._left <= 0 and self.threads < cap:
+        if self._left <= 0 and self.threads < self._cap:
             self._trial_of = now
             return self._move(self.threads + 1, keep_trial=True)
         return self.threads

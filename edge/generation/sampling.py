@@ -92,11 +92,12 @@ def top_p(weights: Floats, p: float) -> Floats:
     """
     total = float(weights.sum(dtype=np.float64))
     large = np.sort(weights[weights >= (1.0 - p) * total / len(weights)])[::-1]
-    return np.multiply(weights, weights >= large[reach(large, p * total)], dtype=np.float32)
+    kept: Floats = weights * (weights >= large[reach(large, p * total)])
+    return kept
 
 
 def reach(values: Floats, goal: float) -> int:
-    """The first index whose running sum passes `goal`, else the last; in two levels: a long cumsum is slow."""
+    """The first index whose running sum passes `goal`, else the last; two levels: long cumsums are slow."""
     sums = np.cumsum(np.add.reduceat(values, np.arange(0, len(values), _BLOCK), dtype=np.float64))
     block = min(int(np.searchsorted(sums, goal, side="right")), len(sums) - 1)
     inside = np.cumsum(values[block * _BLOCK : (block + 1) * _BLOCK], dtype=np.float64)

@@ -59,6 +59,19 @@ def test_known_load_forbids_the_trial() -> None:
     assert set(simulate(governor, 2000, crowded, others=1.0)) == {1}
 
 
+def test_the_last_known_load_holds_until_there_is_news() -> None:
+    governor = ThreadGovernor(2, 2)
+    governor.stepped(1.0, others=1.0)
+    assert set(simulate(governor, 2000, crowded)) == {1}
+    governor.stepped(1.0, others=0.0)
+    assert simulate(governor, 400, idle)[-1] == 2
+
+
+def test_a_trial_that_collapses_ends_at_its_first_step() -> None:
+    counts = simulate(ThreadGovernor(2, 1), 100, crowded)
+    assert sum(count == 2 for count in counts) == 2  # two trials of one step each
+
+
 def test_a_small_model_that_is_slower_on_two_threads_stays_on_one() -> None:
     counts = simulate(ThreadGovernor(2, 1), 2000, lambda threads: 1.0 if threads == 1 else 1.1)
     assert counts[-1] == 1
