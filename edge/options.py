@@ -22,7 +22,7 @@ class SamplingOptions:
     repetition_window: int | None = None  # tokens looked back at
     guidance: float | None = None  # u + s(c - u); 1 = off (one sequence)
     seed: int | None = None  # None = fresh entropy
-    max_tokens: int | None = None  # new text tokens (media have their own length); None = to the end of the context
+    max_tokens: int | None = None  # new text tokens (media have their own length); None = to the end
 
     def over(self, base: SamplingOptions) -> SamplingOptions:
         """These settings where given, else those of `base`."""

@@ -82,7 +82,7 @@ class Vocabulary:
                 blocks=blocks,
             )
             inside = all(
-                0 <= b.base and b.size > 0 and b.base + b.size <= vocabulary.size
+                b.base >= 0 and b.size > 0 and b.base + b.size <= vocabulary.size
                 and 0 <= b.opener < vocabulary.size and 0 <= b.closer < vocabulary.size
                 for b in blocks
             )  # fmt: skip
@@ -109,7 +109,7 @@ NATIVE = Vocabulary(
 
 
 def token_names() -> list[str]:
-    """The written form of every id past the text block, in id order: specials, image codes, audio codes, padding."""
+    """The written form of every id past the text block, in order: specials, image and audio codes, padding."""
     names = list(SPECIAL_NAMES)
     names += [f"<|i{i}|>" for i in range(CODEBOOK_SIZE)]
     names += [f"<|a{i}|>" for i in range(CODEBOOK_SIZE)]
