@@ -109,7 +109,7 @@ NATIVE = Vocabulary(
 
 
 def token_names() -> list[str]:
-    """The written form of every id past the text block, in order: specials, image and audio codes, padding."""
+    """How ids past the text block are written, in order: specials, image and audio codes, padding."""
     names = list(SPECIAL_NAMES)
     names += [f"<|i{i}|>" for i in range(CODEBOOK_SIZE)]
     names += [f"<|a{i}|>" for i in range(CODEBOOK_SIZE)]
