@@ -24,7 +24,9 @@ class AudioCodec(nn.Module):
         self.width = width
         kernel = (1, 3)
         self.encoder = nn.Sequential(
-            nn.Conv2d(BANDS, width, (1, 3), padding=(0, 1)), *(Residual(width, kernel) for _ in range(3)), nn.SiLU()
+            nn.Conv2d(BANDS, width, (1, 3), padding=(0, 1)),
+            *(Residual(width, kernel) for _ in range(3)),
+            nn.SiLU(),
         )
         self.head = nn.Conv2d(width, 4, 1)
         self.fsq = FSQ()

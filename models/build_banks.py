@@ -33,7 +33,9 @@ def build_pictures(codec: ImageCodec, count: int, path: Path) -> None:
             pixels = pictures.draw(scene, rng)
             drawn.append(pictures.through_a_camera(pixels, rng) if rng.random() < 0.15 else pixels)
         batch = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 255
-        rows.append(codec.encode(batch.contiguous(memory_format=torch.channels_last)).numpy().astype(np.uint16))
+        rows.append(
+            codec.encode(batch.contiguous(memory_format=torch.channels_last)).numpy().astype(np.uint16)
+        )
         if start % (_BATCH * 50) == 0:
             print("pictures", start, flush=True)
     np.savez(path, codes=np.concatenate(rows))
@@ -65,10 +67,14 @@ def build_clips(codec: AudioCodec, bank: str, count: int, path: Path) -> None:
     for i in range(count):
         text, samples = SOURCES[bank](i)
         texts.append(text)
-        rows.append(codec.encode(torch.from_numpy(log_mel(level(samples)))[None])[0].numpy().astype(np.uint16))
+        rows.append(
+            codec.encode(torch.from_numpy(log_mel(level(samples)))[None])[0].numpy().astype(np.uint16)
+        )
         if i % 2000 == 0:
             print(bank, i, flush=True)
-    np.savez(path, texts=np.array(texts), lengths=np.array([len(r) for r in rows]), codes=np.concatenate(rows))
+    np.savez(
+        path, texts=np.array(texts), lengths=np.array([len(r) for r in rows]), codes=np.concatenate(rows)
+    )
 
 
 def main() -> None:

@@ -75,7 +75,14 @@ def version(codec: nn.Module) -> str:
     return digest.hexdigest()[:12]
 
 
-def _write(module: nn.Module, path: Path, example: Tensor, names: tuple[str, str], axes: dict[int, str], facts: dict[str, str]) -> None:
+def _write(
+    module: nn.Module,
+    path: Path,
+    example: Tensor,
+    names: tuple[str, str],
+    axes: dict[int, str],
+    facts: dict[str, str],
+) -> None:
     torch.onnx.export(
         module.eval(), (example,), str(path), input_names=[names[0]], output_names=[names[1]], opset_version=OPSET,
         dynamic_axes={names[0]: axes, names[1]: axes if len(axes) > 1 else {0: "batch"}}, dynamo=False,
@@ -89,16 +96,52 @@ def _write(module: nn.Module, path: Path, example: Tensor, names: tuple[str, str
 def export(image: ImageCodec, audio: AudioCodec, folder: Path) -> None:
     """Write image_encoder, image_decoder, audio_encoder, audio_decoder (.onnx)."""
     folder.mkdir(parents=True, exist_ok=True)
-    image, audio = image.to(memory_format=torch.contiguous_format), audio.to(memory_format=torch.contiguous_format)
+    image, audio = (
+        image.to(memory_format=torch.contiguous_format),
+        audio.to(memory_format=torch.contiguous_format),
+    )
     for kind, codec, base in (("image", image, IMAGE_BASE), ("audio", audio, AUDIO_BASE)):
-        facts = {"edge.block": kind, "edge.base": str(base), "edge.codes": str(codec.fsq.codes), "edge.version": version(codec)}
+        facts = {
+            "edge.block": kind,
+            "edge.base": str(base),
+            "edge.codes": str(codec.fsq.codes),
+            "edge.version": version(codec),
+        }
         if kind == "image":
-            _write(_Encode(codec), folder / "image_encoder.onnx", torch.rand(2, 3, 64, 64), ("pixels", "codes"), {0: "batch"}, facts)
-            _write(_DecodeImage(codec), folder / "image_decoder.onnx", torch.randint(0, 3969, (2, 64)), ("codes", "pixels"), {0: "batch"}, facts)
+            _write(
+                _Encode(codec),
+                folder / "image_encoder.onnx",
+                torch.rand(2, 3, 64, 64),
+                ("pixels", "codes"),
+                {0: "batch"},
+                facts,
+            )
+            _write(
+                _DecodeImage(codec),
+                folder / "image_decoder.onnx",
+                torch.randint(0, 3969, (2, 64)),
+                ("codes", "pixels"),
+                {0: "batch"},
+                facts,
+            )
         else:
             mel, codes = torch.randn(2, 80, 50), torch.randint(0, 3969, (2, 50))
-            _write(_Encode(codec), folder / "audio_encoder.onnx", mel, ("mel", "codes"), {0: "batch", 2: "time"}, facts)
-            _write(_Decode(codec), folder / "audio_decoder.onnx", codes, ("codes", "mel"), {0: "batch", 1: "time"}, facts)
+            _write(
+                _Encode(codec),
+                folder / "audio_encoder.onnx",
+                mel,
+                ("mel", "codes"),
+                {0: "batch", 2: "time"},
+                facts,
+            )
+            _write(
+                _Decode(codec),
+                folder / "audio_decoder.onnx",
+                codes,
+                ("codes", "mel"),
+                {0: "batch", 1: "time"},
+                facts,
+            )
 
 
 def main() -> None:

@@ -48,7 +48,8 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         batch, time, width = x.shape
         q, k, v = (
-            proj(x).view(batch, time, -1, self.head).transpose(1, 2) for proj in (self.q_proj, self.k_proj, self.v_proj)
+            proj(x).view(batch, time, -1, self.head).transpose(1, 2)
+            for proj in (self.q_proj, self.k_proj, self.v_proj)
         )
         q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
         k, v = (t.repeat_interleave(self.heads // self.kv_heads, 1) for t in (k, v))

@@ -54,7 +54,10 @@ def vqa(model: Any, n: int) -> list[Row]:
             hits.setdefault(kind, []).append(said == answer)
     rows = [Row(f"picture question: {k}", float(np.mean(v)), "%", len(v)) for k, v in sorted(hits.items())]
     main = hits["colour"] + hits["shape"]
-    return [Row("picture questions: shape and colour", float(np.mean(main)), "%", len(main), ">= 85 %"), *rows]
+    return [
+        Row("picture questions: shape and colour", float(np.mean(main)), "%", len(main), ">= 85 %"),
+        *rows,
+    ]
 
 
 def slots(caption: str) -> set[str]:
@@ -120,7 +123,9 @@ def drawing(model: Any, n: int) -> list[Row]:
             got.append(checker.agrees(scene, np.asarray(made.pixels)))
         name = "drawn" if split == "heldout" else "drawn, known pairs"
         both = float(np.mean([g["colour"] and g["shape"] for g in got]))
-        rows.append(Row(f"{name}: colour and shape as asked", both, "%", n, ">= 70 %" if split == "heldout" else ""))
+        rows.append(
+            Row(f"{name}: colour and shape as asked", both, "%", n, ">= 70 %" if split == "heldout" else "")
+        )
         rows.append(Row(f"{name}: everything as asked", float(np.mean([g["all"] for g in got])), "%", n))
     return rows
 
@@ -166,7 +171,7 @@ def chatting(model: Any, n: int) -> list[Row]:
 def codecs(model: Any, n: int) -> list[Row]:
     """Through the bundle's own codecs, held-out scenes and voices."""
     psnr, l1, used = [], [], set()
-    image, audio = model.frontends["image"], model.frontends["audio"]
+    image, audio = model.wiring.frontends["image"], model.wiring.frontends["audio"]
     for i in range(n):
         rng = np.random.default_rng((107, i))
         pixels = pictures.draw(pictures.sample(rng, "heldout"), rng)
@@ -176,7 +181,9 @@ def codecs(model: Any, n: int) -> list[Row]:
         psnr.append(-10 * np.log10(max(error, 1e-7)))
         samples = level(speech.say(speech.sample_sentence(rng), speech.sample_delivery(rng, "heldout")))
         mel = log_mel(samples)
-        l1.append(float(np.abs(audio.mel(audio.encode(heard(samples)).ids[1:-1])[:, : mel.shape[1]] - mel).mean()))
+        l1.append(
+            float(np.abs(audio.mel(audio.encode(heard(samples)).ids[1:-1])[:, : mel.shape[1]] - mel).mean())
+        )
     return [
         Row("picture codec: PSNR", float(np.mean(psnr)), "dB", n, ">= 25 dB"),
         Row("picture codec: codes seen", len(used), "codes", n),
@@ -202,7 +209,9 @@ def evaluate(bundle: str, items: int, progress: Callable[[str], None] = print) -
         for task in TASKS:
             since = time.monotonic()
             rows += (made := task(model, items))
-            progress(f"{time.monotonic() - since:6.1f} s  " + ", ".join(f"{r.task} {r.written}" for r in made))
+            progress(
+                f"{time.monotonic() - since:6.1f} s  " + ", ".join(f"{r.task} {r.written}" for r in made)
+            )
     return rows
 
 

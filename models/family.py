@@ -58,7 +58,9 @@ class Member:
         if self.experts is None:
             return self._outside_mlp + self.layers * 3 * self.width * self.hidden
         e, routed = self.experts, self.layers // self.experts.every
-        sparse = 3 * self.width * e.hidden * (e.count + 1) + self.width * e.count  # + 1: the shared expert; + the router
+        sparse = (
+            3 * self.width * e.hidden * (e.count + 1) + self.width * e.count
+        )  # + 1: the shared expert; + the router
         return self._outside_mlp + routed * sparse + (self.layers - routed) * 3 * self.width * e.dense_hidden
 
     @property
@@ -125,7 +127,9 @@ def table() -> str:
     for m in FAMILY:
         sizes = " | ".join(_bytes(m.memory(bits)) for bits in BITS.values())
         kv = f"{m.kv_bytes_per_token:,}" if m.kv_bytes_per_token else "not public"
-        lines.append(f"| {m.name} | {_count(m.parameters)} | {_count(m.active)} | {kv} | {sizes} | {m.machine} |")
+        lines.append(
+            f"| {m.name} | {_count(m.parameters)} | {_count(m.active)} | {kv} | {sizes} | {m.machine} |"
+        )
     return "\n".join(lines)
 
 

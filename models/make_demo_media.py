@@ -23,7 +23,9 @@ def main() -> None:
     Image.fromarray(pictures.draw(pair, rng, side=256)).save(FOLDER / "scene.png")
     stars = pictures.count_of("purple", "star", 3, rng=rng, background="cream")
     Image.fromarray(pictures.draw(stars, rng, side=256)).save(FOLDER / "scene.jpg", quality=88)
-    Sound(speech.say("three one four", speech.Delivery("en-us+f3", 165, 50)), speech.RATE).save(FOLDER / "digits.wav")
+    Sound(speech.say("three one four", speech.Delivery("en-us+f3", 165, 50)), speech.RATE).save(
+        FOLDER / "digits.wav"
+    )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from models.data.documents import Row, Writer, audio_span, image_span, sentence
 from models.decoder import NORM_EPS, ROPE_THETA
 from models.family import Member, member
 
-HELDOUT_ROWS, HELDOUT_LENGTH = 40, 128
+HELDOUT_ROWS, HELDOUT_LENGTH, HELDOUT_MEDIA = 40, 128, 128
 
 PROMPTS = {
     "draw": "Draw {text}.", "speak": "Say: {text}", "transcribe": "What is said?",
@@ -80,6 +80,18 @@ class HeldOut(Writer):
             made[i, : len(ids)] = ids
         return made
 
+    def media(self) -> dict[str, NDArray[Any]]:
+        """Pictures (128, 3, 64, 64) uint8 and one-second log-mels (n, 80, 50) float16 that the codecs are judged on."""
+        drawn, mels = [], []
+        for i in range(HELDOUT_MEDIA):
+            rng = np.random.default_rng((201, i))
+            drawn.append(pictures.draw(pictures.sample(rng, "heldout"), rng).transpose(2, 0, 1))
+            mel = log_mel(
+                level(speech.say(speech.sample_sentence(rng), speech.sample_delivery(rng, "heldout")))
+            )
+            mels += [mel[:, :50]] if mel.shape[1] >= 50 else []
+        return {"pixels": np.stack(drawn), "mel": np.stack(mels).astype(np.float16)}
+
     def _text(self, rng: np.random.Generator) -> Row:
         row = Row()
         while len(row.ids) < HELDOUT_LENGTH:
@@ -120,7 +132,11 @@ class HeldOut(Writer):
 def write_weights(runs: Path, name: str, out: Path) -> dict[str, Any]:
     """model.safetensors in bf16; the facts of the training run."""
     state = torch.load(runs / name / "state.pt", weights_only=True)
-    save_file({k: v.to(torch.bfloat16).contiguous() for k, v in state["model"].items()}, out / "model.safetensors", {"format": "pt"})
+    save_file(
+        {k: v.to(torch.bfloat16).contiguous() for k, v in state["model"].items()},
+        out / "model.safetensors",
+        {"format": "pt"},
+    )
     return {"steps": state["step"], "hours": round(state["seconds"] / 3600, 2)}
 
 
@@ -139,7 +155,12 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     training = write_weights(args.runs, args.name, out)
     write_json(out / "config.json", config(m))
-    ends = {"bos_token_id": SPECIAL["bos"], "eos_token_id": SPECIAL["end"], "pad_token_id": SPECIAL["pad"], "do_sample": False}
+    ends = {
+        "bos_token_id": SPECIAL["bos"],
+        "eos_token_id": SPECIAL["end"],
+        "pad_token_id": SPECIAL["pad"],
+        "do_sample": False,
+    }
     write_json(out / "generation_config.json", ends)
     for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copyfile(args.runs / "tokenizer" / file, out / file)
@@ -150,7 +171,9 @@ def main() -> None:
     native["provenance"] = {"data": PROVENANCE, "training": training, "codecs": codecs}
     write_json(out / "edge.json", native)
     held = HeldOut(Tokenizer.from_file(str(out / "tokenizer.json")), args.runs)
-    np.savez_compressed(out / "heldout.npz", **{kind: held.rows(kind) for kind in ("text", "image", "audio")})
+    np.savez_compressed(
+        out / "heldout.npz", **{kind: held.rows(kind) for kind in ("text", "image", "audio")}, **held.media()
+    )
     shutil.copyfile(Path(__file__).parent.parent / "LICENSE", out / "LICENSE")
     print(f"released {args.name} at step {training['steps']} to {out}")
 

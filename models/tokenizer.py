@@ -14,9 +14,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 
 from edge import vocabulary
 
-PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 CHAT_TEMPLATE = (
     "{{ '<|bos|>' }}{% for m in messages %}{{ '<|' + m.role + '|>' }}{{ m.content }}{{ '<|end|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
@@ -27,14 +25,22 @@ def train(texts: Iterable[str]) -> Tokenizer:
     """A tokenizer whose ids are exactly `edge.vocabulary`'s."""
     tokenizer = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(Regex(PATTERN), "isolated")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=vocabulary.TEXT_SIZE, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary.TEXT_SIZE, initial_alphabet=alphabet, show_progress=False
+    )
     tokenizer.train_from_iterator(texts, trainer)
     if tokenizer.get_vocab_size() != vocabulary.TEXT_SIZE:
-        raise ValueError(f"the corpus gave {tokenizer.get_vocab_size()} pieces instead of {vocabulary.TEXT_SIZE}: give more text")
-    tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in vocabulary.token_names()])
+        raise ValueError(
+            f"the corpus gave {tokenizer.get_vocab_size()} pieces instead of {vocabulary.TEXT_SIZE}: give more text"
+        )
+    tokenizer.add_special_tokens(
+        [AddedToken(name, special=True, normalized=False) for name in vocabulary.token_names()]
+    )
     return tokenizer
 
 

@@ -20,7 +20,7 @@ from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, SPECIAL
 from models.data import dialogue
 from models.data.banks import Banks
 from models.data.documents import Writer
-from models.decoder import Decoder
+from models.decoder import Decoder, Layer
 from models.family import member
 from models.training import Run, optimizer, seed_everything
 
@@ -28,7 +28,9 @@ Document = tuple[NDArray[np.uint16], NDArray[np.float32]]
 WIDTHS = (96, 128, 160, 192, 256, 320, 384, 512, 640, 768)  # padded lengths
 
 
-def batches(writer: Writer, seed: int, tokens: int, *, start: int = 0, pool: int = 2048) -> Iterator[tuple[Tensor, Tensor, int]]:
+def batches(
+    writer: Writer, seed: int, tokens: int, *, start: int = 0, pool: int = 2048
+) -> Iterator[tuple[Tensor, Tensor, int]]:
     """Endless (ids, weights, pool number), each about `tokens` tokens; pool k is the same whatever came before."""
     k = start
     while True:
@@ -57,7 +59,11 @@ def _pad(documents: list[Document], width: int) -> tuple[Tensor, Tensor]:
 def by_modality(ids: Tensor, weights: Tensor, nats: Tensor) -> dict[str, float]:
     """Mean nats of the weighted targets, per kind of token."""
     target = ids[:, 1:][weights[:, 1:] > 0]
-    kinds = {"text": target < SPECIAL["pad"], "image": (target >= IMAGE_BASE) & (target < AUDIO_BASE), "audio": target >= AUDIO_BASE}
+    kinds = {
+        "text": target < SPECIAL["pad"],
+        "image": (target >= IMAGE_BASE) & (target < AUDIO_BASE),
+        "audio": target >= AUDIO_BASE,
+    }
     return {k: float(nats[at].mean()) for k, at in kinds.items() if at.any()}
 
 
@@ -76,8 +82,14 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     seed_everything(0)
     tokenizer = Tokenizer.from_file(str(args.runs / "tokenizer/tokenizer.json"))
-    writer = Writer(tokenizer, Banks(args.runs / "banks"), dialogue.corpus_paragraphs(args.corpus), dialogue.corpus_small_talk(args.corpus))
+    writer = Writer(
+        tokenizer,
+        Banks(args.runs / "banks"),
+        dialogue.corpus_paragraphs(args.corpus),
+        dialogue.corpus_small_talk(args.corpus),
+    )
     model = Decoder(member(args.member))
+    Layer.forward = torch.compile(Layer.forward, dynamic=True)  # type: ignore[method-assign]  # one graph serves all layers: 1.5x
     opt = optimizer(model, args.lr)
     run = Run(args.runs / args.name, args.steps, args.lr)
     run.resume(model, opt)

@@ -51,14 +51,20 @@ def batch(seed: int, size: int, split: pictures.Split = "train") -> tuple[Tensor
     if split == "train":
         drawn = [pictures.through_a_camera(p, rng) if rng.random() < 0.15 else p for p in drawn]
     pixels = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 255
-    return pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(np.stack([labels(s) for s in scenes])), n
+    return (
+        pixels.contiguous(memory_format=torch.channels_last),
+        torch.from_numpy(np.stack([labels(s) for s in scenes])),
+        n,
+    )
 
 
 def edges(pixels: Tensor) -> tuple[Tensor, Tensor]:
     return pixels[..., 1:, :] - pixels[..., :-1, :], pixels[..., 1:] - pixels[..., :-1]
 
 
-def loss_of(codec: ImageCodec, reader: Reader, pixels: Tensor, truth: Tensor, n: int) -> tuple[Tensor, Tensor]:
+def loss_of(
+    codec: ImageCodec, reader: Reader, pixels: Tensor, truth: Tensor, n: int
+) -> tuple[Tensor, Tensor]:
     """The training loss and the plain mean squared error."""
     with torch.autocast("cpu", torch.bfloat16):
         made, z = codec(pixels)

@@ -59,7 +59,12 @@ class Run:
         """Write a checkpoint beside the old one, then rename: a kill leaves one of the two."""
         self.seconds += time.monotonic() - self._since
         self._since = time.monotonic()
-        state = {"model": model.state_dict(), "optimizer": opt.state_dict(), "step": self.step, "seconds": self.seconds}
+        state = {
+            "model": model.state_dict(),
+            "optimizer": opt.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
         torch.save(state, self.folder / (name + ".new"))
         os.replace(self.folder / (name + ".new"), self.folder / name)
 

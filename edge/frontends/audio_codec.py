@@ -49,10 +49,12 @@ class AudioCodec:
             ModalityError: no decoder.
             IntegrityError: an id that is no audio code.
         """
-        if not ids:
-            return np.zeros(0, dtype=np.float32)
-        mel = np.nan_to_num(self._graphs.decode(ids)[0])  # (80, n)
-        return audio.griffin_lim(mel)
+        return audio.griffin_lim(self.mel(ids)) if ids else np.zeros(0, dtype=np.float32)
+
+    def mel(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """The log-mel (80, n) that ids stand for, before it becomes sound. Errors as `decode`."""
+        mel: NDArray[np.float32] = np.nan_to_num(self._graphs.decode(ids)[0])
+        return mel
 
     def close(self) -> None:
         """Free native memory."""

@@ -124,6 +124,8 @@ def _arranged(scene: pictures.Scene, found: list[Found]) -> bool:
         size = "small" if found[0].extent < 0.29 else "large"
         return found[0].place == scene.place and size == scene.size
     if scene.kind == "pair":
-        first, second = (next(f for f in found if (f.colour, f.shape) == (t.colour, t.shape)) for t in scene.things)
+        first, second = (
+            next(f for f in found if (f.colour, f.shape) == (t.colour, t.shape)) for t in scene.things
+        )
         return first.x < second.x - 0.1 if scene.relation == "to the left of" else first.y < second.y - 0.1
     return True

@@ -34,14 +34,55 @@ _OPPOSITES = {"big": "small", "hot": "cold", "up": "down", "day": "night", "left
 _THING_COLOURS = {"the sky": "blue", "grass": "green", "snow": "white", "coal": "black", "a banana": "yellow", "blood": "red", "a carrot": "orange",
                   "chocolate": "brown", "an elephant": "gray", "a leaf": "green", "the sun": "yellow", "a tomato": "red", "a pig": "pink", "milk": "white"}  # fmt: skip
 _SAYS = {"dog": "woof", "cat": "meow", "cow": "moo", "duck": "quack", "sheep": "baa", "bee": "buzz", "lion": "roar", "bird": "tweet", "owl": "hoot", "pig": "oink"}  # fmt: skip
-_SIDES = {"triangle": "three", "square": "four", "circle": "no", "cross": "twelve", "diamond": "four", "star": "ten"}
+_SIDES = {
+    "triangle": "three",
+    "square": "four",
+    "circle": "no",
+    "cross": "twelve",
+    "diamond": "four",
+    "star": "ten",
+}
 _UNKNOWN = (
     "What is the capital of {x}?", "Who was the king of {x}?", "How many people live in {x}?", "What happened in {x} last year?",
     "What is the weather in {x}?", "Who won the election in {x}?", "When was {x} founded?", "How far away is {x}?",
 )  # fmt: skip
-_PLACES = ("Peru", "France", "Japan", "Kenya", "London", "Brazil", "Canada", "Rome", "India", "Chile", "Egypt", "Norway", "Texas", "Berlin")
+_PLACES = (
+    "Peru",
+    "France",
+    "Japan",
+    "Kenya",
+    "London",
+    "Brazil",
+    "Canada",
+    "Rome",
+    "India",
+    "Chile",
+    "Egypt",
+    "Norway",
+    "Texas",
+    "Berlin",
+)
 _NOT_SURE = "I am not sure. I am a very small model and I do not know that."
-_WORDS = ("cat", "dog", "sun", "tree", "fish", "book", "star", "moon", "house", "apple", "river", "green", "table", "bird", "seven", "cloud", "boat", "music")
+_WORDS = (
+    "cat",
+    "dog",
+    "sun",
+    "tree",
+    "fish",
+    "book",
+    "star",
+    "moon",
+    "house",
+    "apple",
+    "river",
+    "green",
+    "table",
+    "bird",
+    "seven",
+    "cloud",
+    "boat",
+    "music",
+)
 
 
 def held_out(phrasing: int, item: str) -> bool:
@@ -49,7 +90,9 @@ def held_out(phrasing: int, item: str) -> bool:
     return zlib.crc32(f"{phrasing}/{item}".encode()) % 8 == 0
 
 
-def _choose(rng: np.random.Generator, split: Split, phrasings: tuple[str, ...], items: tuple[str, ...]) -> tuple[str, str]:
+def _choose(
+    rng: np.random.Generator, split: Split, phrasings: tuple[str, ...], items: tuple[str, ...]
+) -> tuple[str, str]:
     while True:
         i, item = int(rng.integers(len(phrasings))), str(rng.choice(items))
         if held_out(i, item) == (split == "heldout"):
@@ -68,7 +111,13 @@ def small_talk(rng: np.random.Generator, split: Split) -> Turn:
 
 
 def _sum(rng: np.random.Generator, split: Split) -> Turn:
-    pairs = tuple(f"{a} {op} {b}" for a in range(10) for b in range(10) for op in ("plus", "minus") if op == "plus" or a >= b)
+    pairs = tuple(
+        f"{a} {op} {b}"
+        for a in range(10)
+        for b in range(10)
+        for op in ("plus", "minus")
+        if op == "plus" or a >= b
+    )
     question, item = _choose(rng, split, ("What is {x}?", "How much is {x}?", "{x}?", "Compute {x}."), pairs)
     a, op, b = item.split()
     return question, f"{int(a) + int(b) if op == 'plus' else int(a) - int(b)}."
@@ -76,32 +125,59 @@ def _sum(rng: np.random.Generator, split: Split) -> Turn:
 
 def _opposite(rng: np.random.Generator, split: Split) -> Turn:
     both = _OPPOSITES | {v: k for k, v in _OPPOSITES.items()}
-    question, item = _choose(rng, split, ("What is the opposite of {x}?", "Name the opposite of {x}.", "The opposite of {x}?"), tuple(both))
+    question, item = _choose(
+        rng,
+        split,
+        ("What is the opposite of {x}?", "Name the opposite of {x}.", "The opposite of {x}?"),
+        tuple(both),
+    )
     return question, f"The opposite of {item} is {both[item]}."
 
 
 def _colour_of(rng: np.random.Generator, split: Split) -> Turn:
-    question, item = _choose(rng, split, ("What color is {x}?", "What colour is {x}?", "Which color has {x}?", "Tell me the color of {x}."), tuple(_THING_COLOURS))
+    question, item = _choose(
+        rng,
+        split,
+        ("What color is {x}?", "What colour is {x}?", "Which color has {x}?", "Tell me the color of {x}."),
+        tuple(_THING_COLOURS),
+    )
     return question, f"{item[0].upper()}{item[1:]} is {_THING_COLOURS[item]}."
 
 
 def _animal(rng: np.random.Generator, split: Split) -> Turn:
-    question, item = _choose(rng, split, ("What does a {x} say?", "What sound does a {x} make?", "Which sound does the {x} make?"), tuple(_SAYS))
+    question, item = _choose(
+        rng,
+        split,
+        ("What does a {x} say?", "What sound does a {x} make?", "Which sound does the {x} make?"),
+        tuple(_SAYS),
+    )
     return question, f"A {item} says {_SAYS[item]}."
 
 
 def _sides(rng: np.random.Generator, split: Split) -> Turn:
-    question, item = _choose(rng, split, ("How many sides does a {x} have?", "How many sides has a {x}?", "Count the sides of a {x}."), tuple(_SIDES))
+    question, item = _choose(
+        rng,
+        split,
+        ("How many sides does a {x} have?", "How many sides has a {x}?", "Count the sides of a {x}."),
+        tuple(_SIDES),
+    )
     return question, f"A {item} has {_SIDES[item]} sides."
 
 
 def _spell(rng: np.random.Generator, split: Split) -> Turn:
-    question, item = _choose(rng, split, ("Spell {x}.", "How do you spell {x}?", "Spell the word {x}."), _WORDS)
+    question, item = _choose(
+        rng, split, ("Spell {x}.", "How do you spell {x}?", "Spell the word {x}."), _WORDS
+    )
     return question, "-".join(item) + "."
 
 
 def _next_number(rng: np.random.Generator, split: Split) -> Turn:
-    question, item = _choose(rng, split, ("What comes after {x}?", "Which number follows {x}?", "What is the next number after {x}?"), tuple(map(str, range(30))))
+    question, item = _choose(
+        rng,
+        split,
+        ("What comes after {x}?", "Which number follows {x}?", "What is the next number after {x}?"),
+        tuple(map(str, range(30))),
+    )
     return question, f"{int(item) + 1}."
 
 
@@ -120,7 +196,24 @@ def _unknown(rng: np.random.Generator, split: Split) -> Turn:
     return question, _NOT_SURE
 
 
-_KINDS = (small_talk, small_talk, small_talk, _sum, _sum, _sum, _opposite, _colour_of, _animal, _sides, _spell, _next_number, _count, _repeat, _repeat, _unknown)
+_KINDS = (
+    small_talk,
+    small_talk,
+    small_talk,
+    _sum,
+    _sum,
+    _sum,
+    _opposite,
+    _colour_of,
+    _animal,
+    _sides,
+    _spell,
+    _next_number,
+    _count,
+    _repeat,
+    _repeat,
+    _unknown,
+)
 
 
 def read_lines(path: Path) -> list[str]:
@@ -138,7 +231,11 @@ def corpus_paragraphs(corpus: Path) -> list[str]:
     index = json.loads((corpus / "text/books_index.json").read_text())
     for book in index:
         if book["level"] == "children":
-            found += [p for p in read_lines(corpus / "text" / "books" / Path(book["file"]).name) if 40 < len(p) < 300]
+            found += [
+                p
+                for p in read_lines(corpus / "text" / "books" / Path(book["file"]).name)
+                if 40 < len(p) < 300
+            ]
     return found
 
 

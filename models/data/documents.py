@@ -21,9 +21,32 @@ from models.data.banks import Banks, Clip
 ANSWER, MADE_IMAGE, MADE_AUDIO, PLAIN_TEXT = 1.0, 0.5, 0.5, 0.5  # loss weights
 LONGEST = 768
 
-DRAW = ("Draw {x}.", "Draw a picture of {x}.", "Make a picture of {x}.", "Paint {x}.", "Please draw {x}.", "Show me {x}.", "Create an image of {x}.", "Can you draw {x}?")
-DESCRIBE = ("Describe the picture.", "What is in this picture?", "Describe this image.", "What do you see?", "Tell me what you see.", "Describe what you see in this picture.")
-TRANSCRIBE = ("What is said?", "Transcribe.", "Write down what you hear.", "What did I say?", "Transcribe this.", "Which words do you hear?")
+DRAW = (
+    "Draw {x}.",
+    "Draw a picture of {x}.",
+    "Make a picture of {x}.",
+    "Paint {x}.",
+    "Please draw {x}.",
+    "Show me {x}.",
+    "Create an image of {x}.",
+    "Can you draw {x}?",
+)
+DESCRIBE = (
+    "Describe the picture.",
+    "What is in this picture?",
+    "Describe this image.",
+    "What do you see?",
+    "Tell me what you see.",
+    "Describe what you see in this picture.",
+)
+TRANSCRIBE = (
+    "What is said?",
+    "Transcribe.",
+    "Write down what you hear.",
+    "What did I say?",
+    "Transcribe this.",
+    "Which words do you hear?",
+)
 DIGITS = ("Which digits do you hear?", "Which numbers are spoken?", "What digits are said?")
 SPEAK = ("Say: {x}", "Say: {x}", "Speak: {x}", "Read this aloud: {x}", "Say this aloud: {x}")
 HEAR = ("What do you hear?", "What is this sound?", "Name this sound.", "Describe the sound.")
@@ -45,7 +68,13 @@ class Row:
 class Writer:
     """Writes random documents from a tokenizer and the media banks."""
 
-    def __init__(self, tokenizer: Tokenizer, banks: Banks, paragraphs: Sequence[str], chats: Sequence[list[dict[str, str]]]) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        banks: Banks,
+        paragraphs: Sequence[str],
+        chats: Sequence[list[dict[str, str]]],
+    ) -> None:
         self.banks, self.paragraphs, self.chats = banks, paragraphs, chats
         self.text = lru_cache(200_000)(lambda s: tuple(tokenizer.encode(s, add_special_tokens=False).ids))
         self.kinds = {
@@ -59,7 +88,9 @@ class Writer:
         more = 1.0
         while rng.random() < more and len(row.ids) < LONGEST - 320:
             kinds = list(self.kinds)
-            kind = kinds[int(rng.choice(len(kinds), p=np.array(list(self.kinds.values())) / sum(self.kinds.values())))]
+            kind = kinds[
+                int(rng.choice(len(kinds), p=np.array(list(self.kinds.values())) / sum(self.kinds.values())))
+            ]
             if more < 1 and kind in (self.plain, self.corpus_talk):
                 break
             kind(row, rng)
@@ -157,5 +188,3 @@ def image_span(codes: NDArray[np.uint16]) -> list[int]:
 
 def audio_span(codes: NDArray[np.uint16]) -> list[int]:
     return [SPECIAL["aud"], *(codes.astype(int) + AUDIO_BASE).tolist(), SPECIAL["/aud"]]
-
-

@@ -95,7 +95,9 @@ def sample(rng: np.random.Generator, split: Split = "train") -> Scene:
 def _one(rng: np.random.Generator, split: Split, background: str) -> Scene:
     colour, shape = _pick_pair(rng, split)
     row, column = int(rng.integers(3)), int(rng.integers(3))
-    return one_thing(colour, shape, str(rng.choice(list(RADIUS))), row, column, rng=rng, background=background)
+    return one_thing(
+        colour, shape, str(rng.choice(list(RADIUS))), row, column, rng=rng, background=background
+    )
 
 
 def one_thing(
@@ -187,7 +189,11 @@ def questions(scene: Scene, rng: np.random.Generator) -> list[tuple[str, str, st
         ]  # fmt: skip
     if scene.kind == "one":
         asked += [
-            ("position", _say(rng, "Where is it?", f"Where is the {first.shape}?"), f"{scene.place.capitalize()}."),
+            (
+                "position",
+                _say(rng, "Where is it?", f"Where is the {first.shape}?"),
+                f"{scene.place.capitalize()}.",
+            ),
             ("size", _say(rng, "Is it small or large?", "How big is it?"), f"{scene.size.capitalize()}."),
         ]
     asked.append(_exists(scene, rng))
@@ -299,6 +305,8 @@ def clutter(rng: np.random.Generator, side: int = 64) -> NDArray[np.uint8]:
     pen = ImageDraw.Draw(canvas)
     for _ in range(int(rng.integers(2, 9))):
         colour, shape = _pick_pair(rng, "train")
-        thing = Thing(shape, colour, *(float(v) for v in rng.uniform(0.05, 0.95, 2)), float(rng.uniform(0.05, 0.25)))
+        thing = Thing(
+            shape, colour, *(float(v) for v in rng.uniform(0.05, 0.95, 2)), float(rng.uniform(0.05, 0.25))
+        )
         _draw_thing(pen, thing, big, _vary(COLOURS[colour], rng, 40), (255, 255, 255))
     return np.asarray(canvas.resize((side, side), Image.Resampling.BOX))

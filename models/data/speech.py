@@ -25,7 +25,20 @@ VOICES = {
     "heldout": ("en-us+f3", "en+m5"),
 }  # fmt: skip
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-NOUNS = ("birds", "cats", "dogs", "fish", "trees", "cars", "flowers", "houses", "boats", "apples", "books", "stars")
+NOUNS = (
+    "birds",
+    "cats",
+    "dogs",
+    "fish",
+    "trees",
+    "cars",
+    "flowers",
+    "houses",
+    "boats",
+    "apples",
+    "books",
+    "stars",
+)
 SINGULAR = ("bird", "cat", "dog", "fish", "tree", "car", "flower", "house", "boat", "apple", "book", "star")
 PLACES = ("on the table", "in the garden", "by the river", "under the tree", "near the house", "in the box")
 PHRASES = (
@@ -77,7 +90,7 @@ def _espeak() -> tuple[ctypes.CDLL, int, list[NDArray[np.int16]], object]:
     kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
     @kind
-    def receive(samples, count, events):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def receive(samples, count, events):  # type: ignore[no-untyped-def]
         if samples and count > 0:
             chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0

@@ -1,0 +1,162 @@
+"""What needs torch: our decoder is the Llama of transformers, codecs and graphs agree, documents are whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
+torch = pytest.importorskip("torch")
+
+CHECKPOINT = Path("models/weights/pico")
+
+
+def test_our_decoder_gives_the_logits_of_transformers(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+    from transformers import AutoModelForCausalLM
+
+    from models.decoder import Decoder
+    from models.family import Member
+    from models.release import config
+
+    m = Member("tiny", 256, 2, 4, 2, 512, 16640, 256)
+    torch.manual_seed(0)
+    ours = Decoder(m).eval()
+    (tmp_path / "config.json").write_text(json.dumps(config(m)))
+    save_file(ours.state_dict(), tmp_path / "model.safetensors", {"format": "pt"})
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    ids = torch.randint(0, 16640, (2, 40))
+    with torch.no_grad():
+        assert torch.allclose(ours(ids), theirs(ids).logits, atol=2e-4)
+
+
+def test_transformers_gives_the_committed_greedy_ids() -> None:
+    from models.make_parity_fixtures import FIXTURES, greedy, load
+
+    model, fixtures = load(CHECKPOINT), json.loads(FIXTURES.read_text())
+    for rows in fixtures.values():
+        for row in rows[:3]:
+            assert greedy(model, row["prompt"], 64)[0] == row["greedy"]
+
+
+def test_transformers_renders_the_chat_template_into_role_tokens() -> None:
+    from transformers import AutoTokenizer
+
+    from edge.vocabulary import SPECIAL
+
+    tokenizer = AutoTokenizer.from_pretrained(CHECKPOINT)
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hello."}], tokenize=False, add_generation_prompt=True
+    )
+    ids = tokenizer(text, add_special_tokens=False).input_ids
+    assert ids[:2] == [SPECIAL["bos"], SPECIAL["user"]]
+    assert ids[-1] == SPECIAL["assistant"]
+
+
+def test_quantized_latents_and_codes_are_the_same_thing() -> None:
+    from models.fsq import FSQ
+
+    fsq = FSQ()
+    z = torch.randn(3, 4, 5, 6) * 3
+    codes = fsq.encode(z)
+    assert codes.shape == (3, 5, 6)
+    assert int(codes.min()) >= 0
+    assert int(codes.max()) < fsq.codes
+    assert torch.allclose(fsq.decode(codes), fsq(z), atol=1e-6)
+    every = torch.arange(fsq.codes)[None]
+    assert torch.equal(fsq.encode(torch.atanh(fsq.decode(every) * 0.999)), every)
+
+
+def test_exported_codecs_give_the_codes_of_the_trained_ones(tmp_path: Path) -> None:
+    from edge.onnx_session import OnnxSession
+    from models.audio_codec import AudioCodec
+    from models.codec_files import export
+    from models.image_codec import ImageCodec
+
+    torch.manual_seed(0)
+    image, audio = ImageCodec(32).eval(), AudioCodec(32).eval()
+    export(image, audio, tmp_path)
+    pixels, mel = torch.rand(3, 3, 64, 64), torch.randn(2, 80, 37)
+    codes = OnnxSession(tmp_path / "image_encoder.onnx").run({"pixels": pixels.numpy()})[0]
+    assert (codes == image.encode(pixels).numpy()).mean() > 0.99
+    drawn = OnnxSession(tmp_path / "image_decoder.onnx").run({"codes": codes})[0]
+    assert np.allclose(drawn, image.decode(torch.from_numpy(codes)).numpy(), atol=1e-4)
+    heard = OnnxSession(tmp_path / "audio_encoder.onnx").run({"mel": mel.numpy()})[0]
+    assert heard.shape == (2, 37)
+    assert (heard == audio.encode(mel).numpy()).mean() > 0.99
+
+
+def test_a_resumed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    from models.training import Run, optimizer
+
+    def world() -> tuple[torch.nn.Module, torch.optim.Optimizer, Run]:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(4, 4)
+        return model, optimizer(model, 1e-2), Run(tmp_path, steps=10, lr=1e-2)
+
+    def advance(model: torch.nn.Module, opt: torch.optim.Optimizer, run: Run, steps: int) -> None:
+        for _ in range(steps):
+            run.set_rate(opt)
+            x = torch.randn(8, 4, generator=torch.Generator().manual_seed(run.step))
+            model(x).square().mean().backward()
+            opt.step()
+            opt.zero_grad()
+            run.step += 1
+
+    whole, opt, run = world()
+    advance(whole, opt, run, 6)
+    part, opt, run = world()
+    advance(part, opt, run, 3)
+    run.save(part, opt)
+    resumed, opt, run = world()
+    run.resume(resumed, opt)
+    assert run.step == 3
+    advance(resumed, opt, run, 3)
+    assert torch.equal(whole.weight, resumed.weight)
+
+
+def test_every_document_is_a_well_formed_conversation(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+
+    from edge.vocabulary import NATIVE, SPECIAL
+    from models.data.banks import Banks, Clip, scene_of
+    from models.data.documents import Writer
+
+    class Random(Banks):
+        def __init__(self) -> None: ...
+
+        def picture(self, rng):
+            return scene_of(int(rng.integers(100)))[0], rng.integers(0, 3969, 64).astype(np.uint16)
+
+        def speech(self, rng):
+            return Clip("one two", rng.integers(0, 3969, 30).astype(np.uint16))
+
+        own_voice = sound = speech
+
+    tokenizer = Tokenizer.from_file(str(CHECKPOINT / "tokenizer.json"))
+    writer = Writer(tokenizer, Random(), ["A plain line."], [[{"role": "user", "text": "Hi"}]])
+    image = NATIVE.block("image")
+    for i in range(200):
+        ids, weights = writer.document(np.random.default_rng(i))
+        ids = ids.astype(int)
+        assert ids[0] == SPECIAL["bos"]
+        assert len(ids) == len(weights)
+        for start in np.flatnonzero(ids == SPECIAL["img"]):
+            assert ids[start + 65] == SPECIAL["/img"]
+            assert all(image.holds(int(t)) for t in ids[start + 1 : start + 65])
+        spoken_by_user = np.flatnonzero(ids == SPECIAL["user"])
+        assert all(weights[start] == 0 for start in spoken_by_user)
+        assert weights.max() > 0
+
+
+def test_espeak_speaks_every_voice_and_the_held_out_voices_are_others() -> None:
+    from models.data import speech
+
+    assert not set(speech.VOICES["train"]) & set(speech.VOICES["heldout"])
+    for voice in speech.VOICES["train"] + speech.VOICES["heldout"]:
+        samples = speech.say("one two three", speech.Delivery(voice, 170, 50))
+        assert 0.4 < len(samples) / speech.RATE < 2.5
+        assert 0.3 < float(np.abs(samples).max()) <= 1
