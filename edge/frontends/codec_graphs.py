@@ -42,14 +42,12 @@ class CodecGraphs:
         self._paths = {"encoder": encoder, "decoder": decoder}
         self._sessions: dict[str, OnnxSession] = {}
         self._spans: OrderedDict[bytes, TokenSegment] = OrderedDict()
-        facts = {_facts(path, block) for path in (encoder, decoder) if path is not None}
-        if len(facts) > 1:
-            ours, theirs = (f"{codes} codes, version {version}" for codes, version in sorted(facts))
+        versions = {_version(path, block) for path in (encoder, decoder) if path is not None}
+        if len(versions) > 1:
             raise IntegrityError(
-                f"{encoder} and {decoder} come from different trainings ({ours}; {theirs}); "
-                "take both from one bundle"
+                f"{encoder} and {decoder} come from different trainings "
+                f"(version {' and version '.join(sorted(versions))}); take both from one bundle"
             )
-        self._codes = next(iter(facts), (block.size, ""))[0]
 
     def encode(self, values: NDArray[Any]) -> TokenSegment:
         """The span of one input array, opener and closer included.
@@ -69,9 +67,10 @@ class CodecGraphs:
 
     def _encoded(self, values: NDArray[Any]) -> TokenSegment:
         codes = self._run("encoder", values).reshape(-1)
-        if not len(codes) or codes.min() < 0 or codes.max() >= self._codes:
+        if not len(codes) or codes.min() < 0 or codes.max() >= self.block.size:
+            last = self.block.size - 1
             raise IntegrityError(
-                f"{self._paths['encoder']} gave codes outside of 0..{self._codes - 1}; the file is damaged"
+                f"{self._paths['encoder']} gave codes outside of 0..{last}; the file is damaged"
             )
         ids = (int(code) + self.block.base for code in codes)
         return TokenSegment((self.block.opener, *ids, self.block.closer))
@@ -89,9 +88,7 @@ class CodecGraphs:
             raise IntegrityError(
                 f"id {wrong} is no {self.block.kind} code; they are {self.block.base}..{last}"
             )
-        codes = np.asarray(ids, dtype=np.int64) - self.block.base
-        # the block may be wider than the codebook; codes past its end were never trained
-        return self._run("decoder", np.minimum(codes, self._codes - 1)[None])
+        return self._run("decoder", (np.asarray(ids, dtype=np.int64) - self.block.base)[None])
 
     def _run(self, part: str, values: NDArray[Any]) -> NDArray[Any]:
         path = self._paths[part]
@@ -111,8 +108,8 @@ class CodecGraphs:
         self._sessions.clear()
 
 
-def _facts(path: Path, block: MediaBlock) -> tuple[int, str]:
-    """Number of codes and version that a graph declares, checked against the block."""
+def _version(path: Path, block: MediaBlock) -> str:
+    """The training that a graph comes from, once its block and codebook are checked."""
     metadata = onnx_file.look(path).metadata
     kind, base = metadata.get("edge.block"), metadata.get("edge.base")
     if kind != block.kind or base != str(block.base):
@@ -122,8 +119,8 @@ def _facts(path: Path, block: MediaBlock) -> tuple[int, str]:
             "take the codecs and the decoder from one bundle"
         )
     codes = metadata.get("edge.codes", "")
-    if not (codes.isascii() and codes.isdecimal()) or not 0 < int(codes) <= block.size:
+    if codes != str(block.size):
         raise IntegrityError(
             f"{path} declares {codes or 'no'} codes, the vocabulary's block holds {block.size}"
         )
-    return int(codes), metadata.get("edge.version", "")
+    return metadata.get("edge.version", "")

@@ -1,4 +1,4 @@
-"""What needs torch: our decoder is the Llama of transformers, codecs and graphs agree, documents are whole."""
+"""What needs torch: our decoder is the Llama of transformers, codecs and graphs agree, rows are whole."""
 
 from __future__ import annotations
 
