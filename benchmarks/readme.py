@@ -123,7 +123,11 @@ SECTIONS: dict[str, Section] = {
     "evaluation": evaluation,
 }
 MEASURED = ("demo", "evaluation")
-DOCUMENTS = {"README.md": ("demo", "evaluation", "tree"), "docs/cli.md": ("cli",)}
+DOCUMENTS = {
+    "README.md": ("demo", "evaluation", "tree"),
+    "docs/cli.md": ("cli",),
+    "models/weights/pico/README.md": ("evaluation",),
+}
 
 if __name__ == "__main__":
     sys.exit(main())

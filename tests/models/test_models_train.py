@@ -34,9 +34,9 @@ def test_our_decoder_gives_the_logits_of_transformers(tmp_path: Path) -> None:
 
 
 def test_transformers_gives_the_committed_greedy_ids() -> None:
-    from models.make_parity_fixtures import FIXTURES, greedy, load
+    from models.make_fixtures import PARITY, greedy, load
 
-    model, fixtures = load(CHECKPOINT), json.loads(FIXTURES.read_text())
+    model, fixtures = load(CHECKPOINT), json.loads(PARITY.read_text())
     for rows in fixtures.values():
         for row in rows[:3]:
             assert greedy(model, row["prompt"], 64)[0] == row["greedy"]

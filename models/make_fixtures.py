@@ -1,7 +1,7 @@
-"""Greedy ids of transformers (f32) on the shipped checkpoint, for tests that have no torch. `python -m models.make_parity_fixtures`
+"""What tests need from torch and espeak-ng, made once and committed. `python -m models.make_fixtures`
 
-Job: 24 prompts of each modality from heldout.npz, 64 greedy ids each, and how clear the narrowest choice was.
-Greedy means plain argmax over the whole vocabulary: no grammar, no stop at the end of a turn.
+Job: greedy ids of transformers (f32) on the shipped checkpoint, 24 prompts of each modality, 64 ids each, with the narrowest choice met;
+and the ten digits spoken by both held-out voices. Greedy is plain argmax over the whole vocabulary: no grammar, no stop.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import numpy as np
 import torch
 
 from edge.vocabulary import SPECIAL
+from models.data import speech
 
 PROMPTS, NEW = 24, 64
-FIXTURES = Path("tests/fixtures/parity.json")
+FOLDER = Path("tests/fixtures")
+PARITY = FOLDER / "parity.json"
 
 
 def prompts(checkpoint: Path, kind: str) -> list[list[int]]:
@@ -46,6 +48,16 @@ def greedy(model: Any, prompt: list[int], new: int = NEW) -> tuple[list[int], fl
     return made, margin
 
 
+def spoken_digits() -> dict[str, Any]:
+    """Samples int16 at 16 kHz by the name `digit_voice`."""
+    made = {}
+    for voice in speech.VOICES["heldout"]:
+        for digit in speech.DIGITS:
+            samples = speech.say(digit, speech.Delivery(voice, 170, 50))
+            made[f"{digit}_{voice}"] = (samples * 32767).astype(np.int16)
+    return made
+
+
 def load(checkpoint: Path) -> Any:
     """The checkpoint in transformers, f32."""
     from transformers import AutoModelForCausalLM
@@ -65,8 +77,9 @@ def main() -> None:
             ids, margin = greedy(model, prompt)
             made[kind].append({"prompt": prompt, "greedy": ids, "margin": round(margin, 5)})
         print(kind, "narrowest choice", min(row["margin"] for row in made[kind]))
-    FIXTURES.parent.mkdir(parents=True, exist_ok=True)
-    FIXTURES.write_text(json.dumps(made, separators=(",", ":")) + "\n")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    PARITY.write_text(json.dumps(made, separators=(",", ":")) + "\n")
+    np.savez_compressed(FOLDER / "spoken_digits.npz", **spoken_digits())
 
 
 if __name__ == "__main__":
