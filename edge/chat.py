@@ -21,7 +21,7 @@ from edge.generation.constraints import Grammar, Kind
 from edge.generation.decode import Decoder, Request
 from edge.generation.prompt import Layout, Piece, Turn
 from edge.generation.reply import Router
-from edge.generation.sampling import Sampler
+from edge.generation.sampling import Sampler, checked
 from edge.media.audio import Sound
 from edge.media.image import Picture
 from edge.messages import Audio, Image, Message, Part, Text, Video, as_part
@@ -150,7 +150,7 @@ class Chat:
         router.encode_seconds = time.perf_counter() - began
         prompt = wiring.layout.build(turns)
         self._check_room(sum(len(segment) for segment in prompt), make)
-        options = {kind: self._options(kind, make, sampling) for kind in KINDS}
+        options = {kind: checked(self._options(kind, make, sampling)) for kind in KINDS}
         generator = np.random.default_rng(options["text"].seed)
         grammar = Grammar(
             wiring.vocabulary,

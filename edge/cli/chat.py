@@ -176,8 +176,10 @@ class Talk:
             setting = None if value in ("", "none", "default") else SETTINGS[name](value)
         except ValueError as error:
             raise UsageError(f"{name} must be a number, got {value!r}") from error
+        from edge.generation.sampling import checked
+
         chosen: dict[str, Any] = {name: setting}
-        self.sampling = replace(self.sampling, **chosen)
+        self.sampling = checked(replace(self.sampling, **chosen))
         return None
 
     def show(self, rest: str) -> None:
@@ -211,6 +213,7 @@ class Talk:
 
 COMMANDS: dict[str, Callable[[Talk, str], None]] = {
     "help": Talk.help,
+    "?": Talk.help,
     "image": Talk.image,
     "audio": Talk.audio,
     "draw": Talk.draw,

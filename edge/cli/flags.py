@@ -41,7 +41,12 @@ MinP = Annotated[
     float | None,
     typer.Option("--min-p", metavar="N", min=0.0, max=1.0, help="Floor relative to the likeliest."),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="The same seed gives the same answer.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", metavar="N", min=-1, help="The same seed gives the same answer; -1 = a fresh one."
+    ),
+]
 MaxTokens = Annotated[
     int | None, typer.Option("-n", "--max-tokens", metavar="N", min=1, help="New text tokens at most.")
 ]
@@ -63,7 +68,12 @@ def sampling(
 ) -> SamplingOptions:
     """What the sampling flags mean; a flag that was not given leaves the bundle's own value."""
     return SamplingOptions(
-        temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, seed=seed, max_tokens=max_tokens
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        seed=None if seed == -1 else seed,
+        max_tokens=max_tokens,
     )
 
 

@@ -32,7 +32,7 @@ class Sampler:
         Raises:
             UsageError: a setting is outside of its range.
         """
-        chosen = _checked(options.over(PLAIN))
+        chosen = checked(options.over(PLAIN))
         self.temperature = float(chosen.temperature or 0.0)
         self.top_k = int(chosen.top_k or 0)
         self.top_p = 1.0 if chosen.top_p is None else float(chosen.top_p)
@@ -105,8 +105,12 @@ def reach(values: Floats, goal: float) -> int:
     return block * _BLOCK + min(int(np.searchsorted(inside, goal - before, side="right")), len(inside) - 1)
 
 
-def _checked(options: SamplingOptions) -> SamplingOptions:
-    """The options, once every value lies in its range."""
+def checked(options: SamplingOptions) -> SamplingOptions:
+    """The options, once every given value lies in its range.
+
+    Raises:
+        UsageError: one does not.
+    """
     ranges: tuple[tuple[str, float | None, float, float], ...] = (
         ("temperature", options.temperature, 0.0, 100.0),
         ("top_k", options.top_k, 0, 2**31),

@@ -214,6 +214,13 @@ def test_saying_nothing_is_refused() -> None:
         talk()[0].send()
 
 
+def test_a_setting_out_of_its_range_is_refused_before_anything_is_computed() -> None:
+    chat, engine = talk([END])
+    with pytest.raises(UsageError, match="seed is -5, but must lie between 0 and"):
+        chat.ask("hi", sampling=SamplingOptions(seed=-5))
+    assert (engine.fed, chat.history) == ([], [])
+
+
 def test_the_same_seed_draws_the_same_picture() -> None:
     made = []
     for seed in (1, 1, 2):

@@ -77,6 +77,8 @@ def test_a_path_in_a_line_and_the_command_attach_the_same(
         ("/image gone.png", "there is no file gone.png"),
         ("/set heat 3", "/set knows system"),
         ("/set temperature hot", "must be a number"),
+        ("/set temperature -1", "temperature is -1.0, but must lie between 0 and 100"),
+        ("/set seed -4", "seed is -4, but must lie between"),
         ("/regen", "nothing was said yet"),
         ("/save", "name a file"),
         ("/draw", "say what"),
@@ -138,8 +140,10 @@ def test_show_and_help_answer_on_stdout(
 ) -> None:
     say(talk, "/show\n/help\n", monkeypatch)
     told = capsys.readouterr().out
+    say(talk, "/?\n", monkeypatch)
+    assert capsys.readouterr().out == told[told.index("Write a line") :]
     assert "tiny: reads text, image, audio; makes text, image, audio" in told
-    for name in cli_chat.COMMANDS.keys() - {"help"}:
+    for name in cli_chat.COMMANDS.keys() - {"help", "?"}:
         assert f"/{name}" in told
 
 

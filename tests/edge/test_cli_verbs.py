@@ -62,6 +62,11 @@ def test_the_same_seed_gives_the_same_answer(edge: Run) -> None:
     assert edge(*words).stdout == edge(*words).stdout
 
 
+def test_seed_minus_one_is_a_fresh_seed_and_less_is_refused(edge: Run) -> None:
+    assert edge("run", "tiny", "hello", "--make", "text", "-n", "1", "--seed", "-1").returncode == 0
+    assert edge("run", "tiny", "hello", "--seed", "-5").returncode == 2
+
+
 def test_piped_text_joins_the_prompt(edge: Run) -> None:
     def tokens(*words: str, stdin: bytes = b"") -> int:
         done = edge("run", "tiny", *words, "--make", "text", "-n", "1", "--json", stdin=stdin)
