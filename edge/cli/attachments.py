@@ -56,9 +56,16 @@ def split(prompt: str) -> list[Part]:
     return [*media, Text(text)] if text else media
 
 
-def gather(images: Iterable[Path], sounds: Iterable[Path], prompt: str) -> list[Part]:
-    """Everything that one command line says, media first."""
-    return [*(image(path) for path in images), *(sound(path) for path in sounds), *split(prompt)]
+def gather(images: Iterable[Path], sounds: Iterable[Path], prompt: str, piped: str = "") -> list[Part]:
+    """Everything that one command line says, media first.
+
+    What was piped in is a document, not a command: a path in it attaches nothing.
+    """
+    said = [*(image(path) for path in images), *(sound(path) for path in sounds), *split(prompt)]
+    media: list[Part] = [part for part in said if not isinstance(part, Text)]
+    texts = [part.text for part in said if isinstance(part, Text)] + [piped]
+    text = "\n\n".join(filter(None, texts))
+    return [*media, Text(text)] if text else media
 
 
 def _written(match: re.Match[str]) -> Path:

@@ -75,7 +75,7 @@ def command(
     if name is None:
         raise UsageError("no model is named: edge run pico 'Draw a red circle.'")
     request = Request(
-        parts=attachments.gather(image or [], audio or [], whole_prompt([*words, prompt_flag])),
+        parts=attachments.gather(image or [], audio or [], typed([*words, prompt_flag]), piped()),
         system=system,
         make=kind_of(target, make),
         target=target,
@@ -90,11 +90,14 @@ def command(
         answer(loaded, request)
 
 
-def whole_prompt(words: list[str | None]) -> str:
-    """What was typed, then what was piped in, a blank line between."""
-    typed = " ".join(word for word in words if word and word != "-")
-    piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read().strip()
-    return "\n\n".join(piece for piece in (typed, piped) if piece)
+def typed(words: list[str | None]) -> str:
+    """The prompt of the command line."""
+    return " ".join(word for word in words if word and word != "-")
+
+
+def piped() -> str:
+    """What stdin holds; nothing where a person sits at it."""
+    return "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read().strip()
 
 
 def kind_of(target: str | None, make: Kind | None) -> Kind | None:

@@ -67,6 +67,12 @@ def test_flags_come_before_the_prompt_in_order(folder: Path) -> None:
     assert [type(part) for part in parts] == [Image, Audio, Text]
 
 
+def test_a_path_in_piped_text_attaches_nothing(folder: Path) -> None:
+    parts = attachments.gather([], [], "what is desk.png", "see voice.wav and gone.png")
+    assert told(parts) == ["Image desk.png", "what is\n\nsee voice.wav and gone.png"]
+    assert told(attachments.gather([], [], "", "gone.png")) == ["gone.png"]
+
+
 @pytest.mark.parametrize(
     ("said", "make", "expected", "script"),
     [
