@@ -96,8 +96,7 @@ def bundles() -> Check:
         names = [folder.name for folder in store.installed()]
     except EdgeError as error:
         return Check("bundles", False, str(error))
-    cure = "none; make one: edge quantize models/weights/pico -o pico --recipe int4"
-    return Check("bundles", bool(names), ", ".join(names) or cure)
+    return Check("bundles", bool(names), ", ".join(names) or f"none; make one: {store.how_to_install()}")
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (

@@ -17,9 +17,7 @@ def command(as_json: flags.Json = False) -> None:
     if as_json:
         return output.as_json(found)
     if not found:
-        return output.note(
-            "no bundles yet; make one: edge quantize models/weights/pico -o pico --recipe int4"
-        )
+        return output.note(f"no bundles yet; make one: {store.how_to_install()}")
     rows = [
         [b["name"], b["recipe"], output.size(b["bytes"]), b["reads"], b["makes"], b["path"]] for b in found
     ]

@@ -35,6 +35,12 @@ def test_a_name_is_looked_up_at_home_first_then_among_what_was_shipped(home: Pat
     assert store.installed() == [own]
 
 
+def test_the_cure_for_an_empty_list_leads_to_where_names_are_looked_up(home: Path) -> None:
+    words = store.how_to_install().split()
+    bundle(Path(words[words.index("-o") + 1]))
+    assert store.find("pico") in store.installed()
+
+
 def test_an_unknown_name_says_what_is_installed(home: Path) -> None:
     bundle(home / "home" / "bundles" / "known")
     with pytest.raises(NotFoundError, match=r"'unknown' \(installed: known\)"):
