@@ -69,7 +69,7 @@ def _print(report: Report) -> None:
         f"{report.bits_per_weight:.2f} bits per weight, {report.seconds:.1f} s"
     )
     rows = [
-        (role, size(s.before), size(s.after), f"{s.after / max(s.before, 1):.0%}", _form(report, role))
+        (role, size(s.before), size(s.after), f"{s.after / max(s.before, 1):.0%}", stored_as(report, role))
         for role, s in report.sizes.items()
     ]
     table(("part", "before", "after", "ratio", "stored as"), rows)
@@ -87,7 +87,7 @@ def _print(report: Report) -> None:
     )  # fmt: skip
 
 
-def _form(report: Report, role: str) -> str:
+def stored_as(report: Report, role: str) -> str:
     """What a part is stored as, with the gate's number."""
     if role == "decoder":
         return report.type
@@ -96,6 +96,10 @@ def _form(report: Report, role: str) -> str:
         return ""
     if not codec.trials:
         return f"{codec.kept} ({codec.media})"
-    value = codec.trials[-1].value
-    measured = f"{value:.1%} same ids" if role.endswith("_encoder") else f"{value:+.2f} dB error"
-    return f"{codec.kept} (last trial: {measured})" if codec.kept == "float" else f"{codec.kept} ({measured})"
+    value, limit = codec.trials[-1].value, codec.trials[-1].limit
+    encodes = role.endswith("_encoder")
+    measured = f"{value:.1%} same ids" if encodes else f"{value:+.2f} dB error"
+    if codec.kept != "float":
+        return f"{codec.kept} ({measured})"
+    allowed = f"at least {limit:.0%}" if encodes else f"less than {limit} dB"
+    return f"float (refused: {codec.trials[-1].method} gave {measured}, the gate is {allowed})"

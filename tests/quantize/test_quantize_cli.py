@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from quantize.cli import stored_as
+from quantize.report import CodecResult, CodecTrial, Report
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,6 +29,24 @@ def test_the_table_goes_to_stdout_and_nothing_to_stderr(tiny_checkpoint: Path, t
     for word in ("tiny as int8 (Q8_0)", "decoder", "9.3 MB", "5.4 MB", "image_encoder", "same ids", "total",
                  "against f16", "top-1 agreement"):  # fmt: skip
         assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("role", "value", "limit", "told"),
+    [
+        ("image_encoder", 0.951, 0.97, "float (refused: int8 gave 95.1% same ids, the gate is at least 97%)"),
+        (
+            "audio_decoder",
+            0.4,
+            0.3,
+            "float (refused: int8 gave +0.40 dB error, the gate is less than 0.3 dB)",
+        ),
+    ],
+)
+def test_a_refused_codec_is_told_with_both_numbers(role: str, value: float, limit: float, told: str) -> None:
+    codec = CodecResult("float", (CodecTrial("int8", value, limit, passed=False),), "held-out items")
+    report = Report("tiny", "int8", "Q8_0", 1, 8.5, 0.1, {}, {}, "not measured", {role: codec})
+    assert stored_as(report, role) == told
 
 
 def test_json_is_the_report_in_the_bundle(tiny_checkpoint: Path, tmp_path: Path) -> None:
