@@ -62,8 +62,9 @@ def command(
     with edge.load(model_flag or model or "pico", engine=flags.engine(context, threads)) as loaded:
         talk = Talk(loaded, system=system, sampling=sampling, waiting=waiting)
         if sys.stdin.isatty():
-            import readline  # noqa: F401  line editing and history for input()
+            import readline  # line editing and history for input()
 
+            readline.parse_and_bind("set enable-bracketed-paste on")  # pasted lines are one message
             output.note(
                 f"{loaded.name}: reads {said(loaded.reads)}; makes {said(loaded.makes)}. /help tells more."
             )

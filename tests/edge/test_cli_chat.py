@@ -209,6 +209,18 @@ def test_in_a_terminal_it_greets_shows_pictures_and_leaves_with_bye(
     assert terminal.child.wait(20) == 0
 
 
+def test_pasted_lines_are_one_message(terminal: Terminal) -> None:
+    terminal.until(">>> ")
+    time.sleep(0.5)  # readline switches the terminal's pasting mode on after its prompt
+    terminal.type("/set max_tokens 4\n")
+    terminal.until(">>> ")
+    time.sleep(0.5)
+    terminal.type("\x1b[200~one\ntwo\nthree\x1b[201~\n")
+    terminal.until(r"three[\s\S]*\(cut[\s\S]*>>> ")
+    terminal.type("/show\n")
+    assert "messages: 2" in terminal.until("messages: \\d")
+
+
 def test_ctrl_c_at_the_prompt_does_not_leave_but_ctrl_d_does(terminal: Terminal) -> None:
     terminal.until(">>> ")
     time.sleep(0.5)  # readline sleeps through a signal between its prompt and its first wait
