@@ -30,6 +30,7 @@ ENGINE_PACKAGE = "llama_cpp_python"
 PROBE = (sys.executable, "-m", "edge.engines.probe")
 PROBE_SECONDS = 120
 CURE = 'CXXFLAGS="-fno-tree-dse -fno-dse" pip install --no-cache-dir --force-reinstall llama-cpp-python'
+_CRASHES = (signal.SIGSEGV, signal.SIGILL, signal.SIGABRT, signal.SIGFPE)  # SIGKILL: out of memory
 _PER_THREAD = 16 << 20  # bytes of weights that pay for one more thread (8 MB models are fastest on one)
 
 
@@ -180,6 +181,7 @@ class Verdict:
 
     ok: bool
     how: str  # "ok", "died by signal 11 (SIGSEGV)"
+    lasting: bool = True  # false: a full machine or a broken install may end it so; worth another try
 
 
 def probe(command: Sequence[str] = PROBE, *, path: Path | None = None) -> Verdict:
@@ -196,7 +198,8 @@ def probe(command: Sequence[str] = PROBE, *, path: Path | None = None) -> Verdic
     if isinstance(entry, dict) and isinstance(entry.get("ok"), bool):
         return Verdict(entry["ok"], str(entry.get("how", "")))
     verdict = _run(command)
-    _remember(where, {**known, key: {"ok": verdict.ok, "how": verdict.how}})
+    if verdict.lasting:
+        _remember(where, {**known, key: {"ok": verdict.ok, "how": verdict.how}})
     return verdict
 
 
@@ -219,16 +222,17 @@ def _run(command: Sequence[str]) -> Verdict:
             list(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        return Verdict(False, f"did not end within {PROBE_SECONDS} s")
+        return Verdict(False, f"did not end within {PROBE_SECONDS} s", lasting=False)
     except OSError as error:
-        return Verdict(False, f"could not be started ({error})")
+        return Verdict(False, f"could not be started ({error})", lasting=False)
     if child.returncode == 0:
         return Verdict(True, "ok")
     if child.returncode > 0:
-        return Verdict(False, f"failed with exit code {child.returncode}")
+        return Verdict(False, f"failed with exit code {child.returncode}", lasting=False)
     number = -child.returncode
     names = {int(s): s.name for s in signal.Signals}
-    return Verdict(False, f"died by signal {number} ({names.get(number, 'unknown')})")
+    how = f"died by signal {number} ({names.get(number, 'unknown')})"
+    return Verdict(False, how, lasting=number in _CRASHES)
 
 
 def _machine_key() -> str:

@@ -156,17 +156,21 @@ def test_a_damaged_memory_of_verdicts_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "how"),
+    ("command", "how", "kept"),
     [
-        ((sys.executable, "-c", "raise SystemExit(3)"), "failed with exit code 3"),
-        (("/nonexistent/python",), "could not be started"),
-        ((sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(signal.SIGILL)})"), "SIGILL"),
+        ((sys.executable, "-c", "raise SystemExit(3)"), "failed with exit code 3", False),
+        (("/nonexistent/python",), "could not be started", False),
+        ((sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"), "SIGKILL", False),
+        ((sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(signal.SIGILL)})"), "SIGILL", True),
     ],
 )
-def test_every_bad_end_is_told(tmp_path: Path, command: tuple[str, ...], how: str) -> None:
+def test_every_bad_end_is_told_and_only_a_crash_is_remembered(
+    tmp_path: Path, command: tuple[str, ...], how: str, kept: bool
+) -> None:
     verdict = hardware.probe(command, path=tmp_path / "probe.json")
     assert not verdict.ok
     assert how in verdict.how
+    assert hardware.probe(LIVES, path=tmp_path / "probe.json").ok is not kept
 
 
 def test_a_child_that_hangs_is_a_bad_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
