@@ -36,9 +36,13 @@ CHANGING = (
 
 CONVERSATION = """
 import sys
+from pathlib import Path
 import numpy as np
 import edge
+from benchmarks import demo
 bundle, out = sys.argv[1:]
+rows = demo.converse(Path(bundle), demo.MEDIA, Path(out))  # the whole of `make demo`
+assert [row.step for row in rows[1:]] == [turn.step for turn in demo.SCRIPT], rows
 picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
 tone = np.sin(np.arange(8000) / 8).astype(np.float32)
 short = edge.SamplingOptions(seed=1, max_tokens=4)
@@ -99,7 +103,8 @@ class Rooms:
 
     def allow(self, path: Path) -> bool:
         named = (self.top / "edge", self.top / "tmp", self.top / "out")
-        return any(path.is_relative_to(folder) for folder in named) or str(path) in ("/dev/null", "/dev/tty")
+        switches = ("/dev/null", "/dev/tty", "/proc/self/clear_refs")  # the last resets the peak of memory
+        return any(path.is_relative_to(folder) for folder in named) or str(path) in switches
 
 
 @pytest.fixture
@@ -177,7 +182,7 @@ def test_a_whole_conversation_talks_to_nobody_and_writes_only_where_told(
     trace = traced(rooms, CONVERSATION, str(tiny_bundle), str(rooms.top / "out"))
     assert trace.code == 0, trace.output
     assert trace.output.endswith("done\n")
-    assert rooms.top / "out" / "drawn.png" in trace.wrote
+    assert {rooms.top / "out" / name for name in ("drawn.png", "06-draw-a-picture.png")} <= set(trace.wrote)
     assert_stayed_home(trace, rooms)
 
 
@@ -196,4 +201,4 @@ def test_a_machine_without_any_network_holds_the_whole_conversation(rooms: Rooms
         env=rooms.environment(), cwd=rooms.top / "out", capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "done\n"
+    assert done.stdout.endswith("done\n")
