@@ -199,6 +199,13 @@ class Chat:
             raise self._unable("make", make, wiring.makes)
 
     def _unable(self, verb: str, kind: str, able: frozenset[str]) -> ModalityError:
+        if any(
+            block.kind == kind for block in self._wiring.vocabulary.blocks
+        ):  # a native .gguf without its codecs
+            return ModalityError(
+                f"{self._wiring.name} was loaded as a decoder alone, and a decoder alone does not {verb} "
+                f"{_WORDS[kind]}; load the bundle folder it belongs to, with its codecs"
+            )
         known = " and ".join(_WORDS[k] for k in _WORDS if k in able)
         return ModalityError(
             f"{self._wiring.name} does not {verb} {_WORDS[kind]}, it {verb}s {known or 'nothing'}; "

@@ -219,14 +219,21 @@ def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__)
     parse.add_argument("bundle")
     parse.add_argument("--items", type=int, default=200)
-    parse.add_argument("--out", type=Path, help="folder for evaluation.json and evaluation.md")
+    parse.add_argument(
+        "--out",
+        type=Path,
+        default=Path("demo-out/evaluation"),
+        help="folder of evaluation.json and evaluation.md",
+    )
     args = parse.parse_args()
-    rows = evaluate(args.bundle, args.items)
+    try:
+        rows = evaluate(args.bundle, args.items)
+    except edge.EdgeError as error:
+        raise SystemExit(f"evaluate: {error}") from None
     print(table(rows))
-    if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "evaluation.json").write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
-        (args.out / "evaluation.md").write_text(table(rows) + "\n")
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "evaluation.json").write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
+    (args.out / "evaluation.md").write_text(table(rows) + "\n")
 
 
 if __name__ == "__main__":

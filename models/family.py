@@ -141,7 +141,10 @@ def _count(n: int) -> str:
 
 
 def _bytes(n: float) -> str:
-    return f"{n / GIB:.3g} GiB" if n >= GIB / 10 else f"{n / 1024**2:.1f} MiB"
+    for unit, size in (("TiB", GIB * 1024), ("GiB", GIB)):
+        if n >= size / 10:
+            return f"{n / size:.3g} {unit}"
+    return f"{n / 1024**2:.1f} MiB"
 
 
 if __name__ == "__main__":

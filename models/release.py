@@ -23,7 +23,7 @@ from edge.vocabulary import NATIVE, SPECIAL
 from models.codec_files import export, load_audio_codec, load_image_codec, version
 from models.data import dialogue, pictures, speech
 from models.data.documents import Row, Writer, audio_span, image_span, sentence
-from models.decoder import NORM_EPS, ROPE_THETA
+from models.decoder import NORM_EPS, ROPE_THETA, Decoder
 from models.family import Member, member
 
 HELDOUT_ROWS, HELDOUT_LENGTH, HELDOUT_MEDIA = 40, 128, 128
@@ -129,14 +129,16 @@ class HeldOut(Writer):
         return row
 
 
-def write_weights(runs: Path, name: str, out: Path) -> dict[str, Any]:
-    """model.safetensors in bf16; the facts of the training run."""
+def write_weights(runs: Path, name: str, m: Member, out: Path) -> dict[str, Any]:
+    """model.safetensors in bf16, a stock Llama; the facts of the training run."""
     state = torch.load(runs / name / "state.pt", weights_only=True)
+    model = Decoder(m)
+    model.load_state_dict({k.removeprefix("0."): v for k, v in state["model"].items() if k.startswith("0.")})
+    path = out / "model.safetensors"
     save_file(
-        {k: v.to(torch.bfloat16).contiguous() for k, v in state["model"].items()},
-        out / "model.safetensors",
-        {"format": "pt"},
+        {k: v.to(torch.bfloat16).contiguous() for k, v in model.merged().items()}, path, {"format": "pt"}
     )
+    path.chmod(0o644)
     return {"steps": state["step"], "hours": round(state["seconds"] / 3600, 2)}
 
 
@@ -153,7 +155,7 @@ def main() -> None:
     args = parse.parse_args()
     m, out = member(args.member), args.out
     out.mkdir(parents=True, exist_ok=True)
-    training = write_weights(args.runs, args.name, out)
+    training = write_weights(args.runs, args.name, m, out)
     write_json(out / "config.json", config(m))
     ends = {
         "bos_token_id": SPECIAL["bos"],

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import hardware
+from edge.engines import room
 from edge.engines.base import Logits
 from edge.engines.llama_native import CLOSED, LlamaTokenizer, complaint, library
 from edge.engines.threads import ThreadGovernor, fastest
@@ -49,9 +50,10 @@ class LlamaCppEngine:
         chosen = options or EngineOptions()
         path = Path(path)
         header = read_header(path)
+        self.sequences = max(1, chosen.sequences)
+        room.check(header, chosen.context_length or DEFAULT_CONTEXT, self.sequences, hardware.memory()[1])
         self._native = library()
         self._model = self._load(path)
-        self.sequences = max(1, chosen.sequences)
         trained = int(self._native.llama_model_n_ctx_train(self._model))
         self.context_length = chosen.context_length or min(DEFAULT_CONTEXT, trained or DEFAULT_CONTEXT)
         self._batch_size = max(self.sequences, min(chosen.batch, self.context_length))

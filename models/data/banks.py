@@ -33,6 +33,23 @@ def scene_of(index: int) -> tuple[pictures.Scene, np.random.Generator]:
     return pictures.sample(rng), rng
 
 
+CELLS = len(pictures.COLOURS) * len(pictures.SHAPES) + 1  # one class per colour x shape, and the ground
+
+
+def cells_of(scene: pictures.Scene) -> list[int]:
+    """What each of the 8 x 8 picture codes shows: 0 for the ground, 1 + colour * shapes + shape for a thing."""
+    made = []
+    for cell in range(64):
+        x, y = (cell % 8 + 0.5) / 8, (cell // 8 + 0.5) / 8
+        near = [t for t in scene.things if (t.x - x) ** 2 + (t.y - y) ** 2 < (t.radius + 0.03) ** 2]
+        names = [
+            1 + list(pictures.COLOURS).index(t.colour) * len(pictures.SHAPES) + pictures.SHAPES.index(t.shape)
+            for t in near
+        ]
+        made.append(names[0] if names else 0)
+    return made
+
+
 class _Clips:
     def __init__(self, path: Path) -> None:
         stored = np.load(path, allow_pickle=False)

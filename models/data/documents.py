@@ -16,9 +16,9 @@ from tokenizers import Tokenizer
 
 from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, SPECIAL
 from models.data import dialogue, pictures
-from models.data.banks import Banks, Clip
+from models.data.banks import Banks, Clip, cells_of
 
-ANSWER, MADE_IMAGE, MADE_AUDIO, PLAIN_TEXT = 1.0, 0.5, 0.5, 0.5  # loss weights
+ANSWER, READ, MADE_IMAGE, MADE_AUDIO, PLAIN_TEXT = 1.0, 2.0, 0.5, 0.4, 0.5  # loss weights
 LONGEST = 768
 
 DRAW = (
@@ -59,10 +59,14 @@ class Row:
 
     ids: list[int] = field(default_factory=lambda: [SPECIAL["bos"]])
     weights: list[float] = field(default_factory=lambda: [0.0])
+    cells: list[int] = field(
+        default_factory=lambda: [-1]
+    )  # what a picture code shows, by banks.cells_of; -1: no picture
 
-    def add(self, ids: Sequence[int], weight: float = 0.0) -> None:
+    def add(self, ids: Sequence[int], weight: float = 0.0, cells: Sequence[int] = ()) -> None:
         self.ids += ids
         self.weights += [weight] * len(ids)
+        self.cells += cells or [-1] * len(ids)
 
 
 class Writer:
@@ -78,12 +82,14 @@ class Writer:
         self.banks, self.paragraphs, self.chats = banks, paragraphs, chats
         self.text = lru_cache(200_000)(lambda s: tuple(tokenizer.encode(s, add_special_tokens=False).ids))
         self.kinds = {
-            self.read_picture: 0.33, self.draw: 0.22, self.hear: 0.17, self.speak: 0.1, self.hear_sound: 0.025,
-            self.make_sound: 0.015, self.talk: 0.1, self.corpus_talk: 0.02, self.plain: 0.04,
+            self.read_picture: 0.36, self.draw: 0.25, self.hear: 0.17, self.speak: 0.08, self.hear_sound: 0.02,
+            self.make_sound: 0.01, self.talk: 0.09, self.corpus_talk: 0.008, self.plain: 0.012,
         }  # fmt: skip
 
-    def document(self, rng: np.random.Generator) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-        """One conversation: mostly one task, sometimes several in a row."""
+    def document(
+        self, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """One conversation, mostly one task, sometimes several in a row: ids, loss weights, picture cells."""
         row = Row()
         more = 1.0
         while rng.random() < more and len(row.ids) < LONGEST - 320:
@@ -95,12 +101,19 @@ class Writer:
                 break
             kind(row, rng)
             more = 0.0 if kind == self.plain else 0.22
-        return np.array(row.ids[:LONGEST], np.uint16), np.array(row.weights[:LONGEST], np.float32)
+        cut = slice(LONGEST)
+        return (
+            np.array(row.ids[cut], np.int64),
+            np.array(row.weights[cut], np.float32),
+            np.array(row.cells[cut], np.int64),
+        )
 
-    def user(self, row: Row, *parts: str | Sequence[int]) -> None:
+    def user(self, row: Row, *parts: str | Sequence[int], cells: Sequence[int] = ()) -> None:
+        """A turn; `cells` are of its one picture span."""
         row.add([SPECIAL["user"]])
         for part in parts:
-            row.add(self.text(part) if isinstance(part, str) else part)
+            is_picture = part[0] == SPECIAL["img"]
+            row.add(self.text(part) if isinstance(part, str) else part, cells=cells if is_picture else ())
         row.add([SPECIAL["end"]])
 
     def assistant(self, row: Row, *parts: tuple[str | Sequence[int], float]) -> None:
@@ -118,8 +131,8 @@ class Writer:
         for i, (question, answer) in enumerate(turns):
             picture = [image_span(codes)] if i == 0 else []
             parts = [*picture, question] if rng.random() < 0.6 else [question, *picture]
-            self.user(row, *parts)
-            self.assistant(row, (answer, ANSWER))
+            self.user(row, *parts, cells=[-1, *cells_of(scene), -1])
+            self.assistant(row, (answer, READ))
 
     def draw(self, row: Row, rng: np.random.Generator) -> None:
         scene, codes = self.banks.picture(rng)

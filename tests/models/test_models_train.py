@@ -26,7 +26,7 @@ def test_our_decoder_gives_the_logits_of_transformers(tmp_path: Path) -> None:
     torch.manual_seed(0)
     ours = Decoder(m).eval()
     (tmp_path / "config.json").write_text(json.dumps(config(m)))
-    save_file(ours.state_dict(), tmp_path / "model.safetensors", {"format": "pt"})
+    save_file(ours.merged(), tmp_path / "model.safetensors", {"format": "pt"})
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
     ids = torch.randint(0, 16640, (2, 40))
     with torch.no_grad():
@@ -140,10 +140,10 @@ def test_every_document_is_a_well_formed_conversation(tmp_path: Path) -> None:
     writer = Writer(tokenizer, Random(), ["A plain line."], [[{"role": "user", "text": "Hi"}]])
     image = NATIVE.block("image")
     for i in range(200):
-        ids, weights = writer.document(np.random.default_rng(i))
-        ids = ids.astype(int)
+        ids, weights, cells = writer.document(np.random.default_rng(i))
         assert ids[0] == SPECIAL["bos"]
-        assert len(ids) == len(weights)
+        assert len(ids) == len(weights) == len(cells)
+        assert all(image.holds(int(t)) for t in ids[cells >= 0])
         for start in np.flatnonzero(ids == SPECIAL["img"]):
             assert ids[start + 65] == SPECIAL["/img"]
             assert all(image.holds(int(t)) for t in ids[start + 1 : start + 65])
