@@ -199,9 +199,7 @@ class Chat:
             raise self._unable("make", make, wiring.makes)
 
     def _unable(self, verb: str, kind: str, able: frozenset[str]) -> ModalityError:
-        if any(
-            block.kind == kind for block in self._wiring.vocabulary.blocks
-        ):  # a native .gguf without its codecs
+        if not self._wiring.frontends and self._wiring.vocabulary.blocks:  # a native .gguf by itself
             return ModalityError(
                 f"{self._wiring.name} was loaded as a decoder alone, and a decoder alone does not {verb} "
                 f"{_WORDS[kind]}; load the bundle folder it belongs to, with its codecs"

@@ -42,6 +42,6 @@ def check(header: GgufHeader, context: int, sequences: int, available: int) -> N
     if available and needed > available:
         raise DoesNotFitError(
             f"this needs {needed / GIB:.1f} GiB ({header.file_size / GIB:.1f} of weights, {cache / GIB:.1f} "
-            f"for {sequences} x {context} tokens of context), but {available / GIB:.1f} GiB of memory are free; "
+            f"for {sequences} x {context} tokens of context), and {available / GIB:.1f} GiB are free; "
             "choose a shorter context (-c) or a smaller model"
         )

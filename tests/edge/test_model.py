@@ -126,7 +126,7 @@ def test_a_bare_gguf_is_a_text_model_with_its_own_template_and_vocabulary(tiny_b
         assert model.vocabulary == edge.load(tiny_bundle, engine=ENGINE).vocabulary
         reply = model.chat().ask("hi", sampling=SHORT)
         assert reply.usage.text_tokens <= 6
-        with pytest.raises(edge.ModalityError, match="does not make pictures"):
+        with pytest.raises(edge.ModalityError, match=r"does not make pictures; load the bundle"):
             model.draw("a red circle")
         with pytest.raises(edge.ModalityError, match="does not read sound"):
             model.transcribe(edge.Audio(np.zeros(99, np.float32), 16_000))
