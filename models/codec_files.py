@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -75,73 +76,56 @@ def version(codec: nn.Module) -> str:
     return digest.hexdigest()[:12]
 
 
-def _write(
-    module: nn.Module,
-    path: Path,
-    example: Tensor,
-    names: tuple[str, str],
-    axes: dict[int, str],
-    facts: dict[str, str],
-) -> None:
-    torch.onnx.export(
-        module.eval(), (example,), str(path), input_names=[names[0]], output_names=[names[1]], opset_version=OPSET,
-        dynamic_axes={names[0]: axes, names[1]: axes if len(axes) > 1 else {0: "batch"}}, dynamo=False,
-    )  # fmt: skip
-    graph = onnx.load(path)
-    onnx.helper.set_model_props(graph, facts)
-    onnx.checker.check_model(graph)
-    onnx.save(graph, path)
+@dataclass(frozen=True)
+class _Graph:
+    """One of the four files: how the codec is wrapped, an example input, and the dynamic axes of input and output."""
+
+    name: str
+    wrap: type[_Encode]
+    example: Tensor
+    source: tuple[str, dict[int, str]]
+    result: tuple[str, dict[int, str]]
+
+
+_BATCH, _FRAMES, _STEPS = {0: "batch"}, {0: "batch", 2: "time"}, {0: "batch", 1: "time"}
+_GRAPHS = (
+    _Graph("image_encoder", _Encode, torch.zeros(2, 3, 64, 64), ("pixels", _BATCH), ("codes", _BATCH)),
+    _Graph(
+        "image_decoder",
+        _DecodeImage,
+        torch.zeros(2, 64, dtype=torch.int64),
+        ("codes", _BATCH),
+        ("pixels", _BATCH),
+    ),
+    _Graph("audio_encoder", _Encode, torch.zeros(2, 80, 50), ("mel", _FRAMES), ("codes", _STEPS)),
+    _Graph(
+        "audio_decoder", _Decode, torch.zeros(2, 50, dtype=torch.int64), ("codes", _STEPS), ("mel", _FRAMES)
+    ),
+)
 
 
 def export(image: ImageCodec, audio: AudioCodec, folder: Path) -> None:
     """Write image_encoder, image_decoder, audio_encoder, audio_decoder (.onnx)."""
     folder.mkdir(parents=True, exist_ok=True)
-    image, audio = (
-        image.to(memory_format=torch.contiguous_format),
-        audio.to(memory_format=torch.contiguous_format),
-    )
-    for kind, codec, base in (("image", image, IMAGE_BASE), ("audio", audio, AUDIO_BASE)):
-        facts = {
-            "edge.block": kind,
-            "edge.base": str(base),
-            "edge.codes": str(codec.fsq.codes),
-            "edge.version": version(codec),
-        }
-        if kind == "image":
-            _write(
-                _Encode(codec),
-                folder / "image_encoder.onnx",
-                torch.rand(2, 3, 64, 64),
-                ("pixels", "codes"),
-                {0: "batch"},
-                facts,
-            )
-            _write(
-                _DecodeImage(codec),
-                folder / "image_decoder.onnx",
-                torch.randint(0, 3969, (2, 64)),
-                ("codes", "pixels"),
-                {0: "batch"},
-                facts,
-            )
-        else:
-            mel, codes = torch.randn(2, 80, 50), torch.randint(0, 3969, (2, 50))
-            _write(
-                _Encode(codec),
-                folder / "audio_encoder.onnx",
-                mel,
-                ("mel", "codes"),
-                {0: "batch", 2: "time"},
-                facts,
-            )
-            _write(
-                _Decode(codec),
-                folder / "audio_decoder.onnx",
-                codes,
-                ("codes", "mel"),
-                {0: "batch", 1: "time"},
-                facts,
-            )
+    codecs = {"image": (image, IMAGE_BASE), "audio": (audio, AUDIO_BASE)}
+    for graph in _GRAPHS:
+        kind = graph.name.partition("_")[0]
+        codec, base = codecs[kind]
+        facts = {"block": kind, "base": str(base), "codes": str(codec.fsq.codes), "version": version(codec)}
+        plain = codec.to(memory_format=torch.contiguous_format).eval()
+        _write(graph, plain, folder / f"{graph.name}.onnx", {f"edge.{k}": v for k, v in facts.items()})
+
+
+def _write(graph: _Graph, codec: nn.Module, path: Path, facts: dict[str, str]) -> None:
+    ends = dict((graph.source, graph.result))
+    torch.onnx.export(
+        graph.wrap(codec), (graph.example,), str(path), input_names=[graph.source[0]], output_names=[graph.result[0]],
+        opset_version=OPSET, dynamic_axes=ends, dynamo=False,
+    )  # fmt: skip
+    made = onnx.load(path)
+    onnx.helper.set_model_props(made, facts)
+    onnx.checker.check_model(made)
+    onnx.save(made, path)
 
 
 def main() -> None:
