@@ -1,7 +1,8 @@
 """Stage 4: train the decoder. `python -m models.train_decoder --member pico-14m --steps 1500 --corpus ../shared/corpus`
 
 Job: documents into batches of like length, weighted next-token loss, bf16 autocast, resumable state in runs/decoder.
-A head that is thrown away after training names what each picture code of the user shows: dense labels teach reading faster than answers.
+A head that is thrown away after training names what each given picture code shows, and what the next drawn one must show: dense labels
+teach reading and drawing faster than answers and codes alone.
 Every conversation starts at position 0, as it does when it is used; there is no packing, so no document sees another.
 """
 
@@ -46,7 +47,9 @@ def batches(
         made = []
         for width, documents in groups.items():
             size = max(1, tokens // width)
-            made += [_pad(documents[i : i + size], width) for i in range(0, len(documents), size)]
+            made += [
+                _pad(documents[i : i + size], width) for i in range(0, len(documents) - 1, size)
+            ]  # never one row: it recompiles
         for i in rng.permutation(len(made)):
             yield made[i], k
         k += 1
@@ -65,7 +68,7 @@ def _pad(documents: list[Document], width: int) -> Batch:
 
 
 def cell_loss(head: nn.Linear, hidden: Tensor, cells: Tensor) -> Tensor:
-    """Cross entropy of what each picture code shows, 0 where the batch has no picture to read."""
+    """Cross entropy of what each read picture code, or the next drawn one, shows; 0 where the batch has no picture."""
     shown = cells[:, :-1]
     at = shown >= 0
     return F.cross_entropy(head(hidden[at]).float(), shown[at]) if at.any() else hidden.new_zeros(())
@@ -105,7 +108,7 @@ def main() -> None:
     )
     model = Decoder(member(args.member))
     Layer.forward = torch.compile(Layer.forward, dynamic=True)  # type: ignore[method-assign]  # one graph serves all layers: 1.5x
-    both = nn.ModuleList([model, head := nn.Linear(model.member.width, CELLS)])
+    both = nn.ModuleList([model, head := nn.Linear(model.member.width, 2 * CELLS)])
     opt = optimizer(both, args.lr)
     run = Run(args.runs / args.name, args.steps, args.lr)
     run.resume(both, opt)

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, SPECIAL
 from models.data import dialogue, pictures
-from models.data.banks import Banks, Clip, cells_of
+from models.data.banks import CELLS, Banks, Clip, cells_of
 
 ANSWER, READ, MADE_IMAGE, MADE_AUDIO, PLAIN_TEXT = 1.0, 2.0, 0.5, 0.4, 0.5  # loss weights
 LONGEST = 768
@@ -61,7 +61,7 @@ class Row:
     weights: list[float] = field(default_factory=lambda: [0.0])
     cells: list[int] = field(
         default_factory=lambda: [-1]
-    )  # what a picture code shows, by banks.cells_of; -1: no picture
+    )  # what a read code, or the next drawn one, shows; -1: no picture
 
     def add(self, ids: Sequence[int], weight: float = 0.0, cells: Sequence[int] = ()) -> None:
         self.ids += ids
@@ -82,8 +82,8 @@ class Writer:
         self.banks, self.paragraphs, self.chats = banks, paragraphs, chats
         self.text = lru_cache(200_000)(lambda s: tuple(tokenizer.encode(s, add_special_tokens=False).ids))
         self.kinds = {
-            self.read_picture: 0.36, self.draw: 0.25, self.hear: 0.17, self.speak: 0.08, self.hear_sound: 0.02,
-            self.make_sound: 0.01, self.talk: 0.09, self.corpus_talk: 0.008, self.plain: 0.012,
+            self.read_picture: 0.28, self.draw: 0.43, self.hear: 0.16, self.speak: 0.04, self.hear_sound: 0.012,
+            self.make_sound: 0.006, self.talk: 0.064, self.corpus_talk: 0.004, self.plain: 0.004,
         }  # fmt: skip
 
     def document(
@@ -140,8 +140,14 @@ class Writer:
             self.user(row, [SPECIAL["null"]])
         else:
             self.user(row, str(rng.choice(DRAW)).replace("{x}", pictures.caption(scene)))
-        span = image_span(codes)
-        self.assistant(row, (span[:1], ANSWER), (span[1:-1], MADE_IMAGE), (span[-1:], ANSWER))
+        span, ahead = (
+            image_span(codes),
+            [CELLS + c for c in cells_of(scene)],
+        )  # at each code: what the next one shows
+        row.add([SPECIAL["assistant"]])
+        row.add(span[:1], ANSWER, ahead[:1])
+        row.add(span[1:-1], MADE_IMAGE, [*ahead[1:], -1])
+        row.add([span[-1], SPECIAL["end"]], ANSWER)
 
     def hear(self, row: Row, rng: np.random.Generator) -> None:
         clip = self.banks.speech(rng)
