@@ -34,7 +34,7 @@ PROMPTS = {
 }  # fmt: skip
 SAMPLING = {
     "text": {"temperature": 0.0, "max_tokens": 160},
-    "image": {"temperature": 1.0, "top_k": 128, "guidance": 2.5},
+    "image": {"temperature": 0.2, "top_k": 128, "guidance": 2.0},
     "audio": {"temperature": 0.7, "top_k": 50, "guidance": 1.0},
     "exact": {"temperature": 0.0},
 }

@@ -36,7 +36,9 @@ def main() -> None:
     print("| temperature | guidance | colour and shape | everything |\n|---:|---:|---:|---:|")
     with edge.load(args.bundle) as model:
         for temperature, guidance in product(TEMPERATURES, GUIDANCES):
-            both, whole = shares(model, edge.SamplingOptions(temperature=temperature, guidance=guidance), args.items)
+            both, whole = shares(
+                model, edge.SamplingOptions(temperature=temperature, guidance=guidance), args.items
+            )
             print(f"| {temperature} | {guidance} | {both * 100:.0f} % | {whole * 100:.0f} % |", flush=True)
 
 

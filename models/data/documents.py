@@ -82,8 +82,8 @@ class Writer:
         self.banks, self.paragraphs, self.chats = banks, paragraphs, chats
         self.text = lru_cache(200_000)(lambda s: tuple(tokenizer.encode(s, add_special_tokens=False).ids))
         self.kinds = {
-            self.read_picture: 0.28, self.draw: 0.43, self.hear: 0.16, self.speak: 0.04, self.hear_sound: 0.012,
-            self.make_sound: 0.006, self.talk: 0.064, self.corpus_talk: 0.004, self.plain: 0.004,
+            self.read_picture: 0.36, self.draw: 0.46, self.hear: 0.09, self.speak: 0.03, self.hear_sound: 0.005,
+            self.make_sound: 0.003, self.talk: 0.048, self.corpus_talk: 0.002, self.plain: 0.002,
         }  # fmt: skip
 
     def document(
