@@ -122,7 +122,7 @@ def test_every_document_is_a_well_formed_conversation(tmp_path: Path) -> None:
     from tokenizers import Tokenizer
 
     from edge.vocabulary import NATIVE, SPECIAL
-    from models.data.banks import Banks, Clip, scene_of
+    from models.data.banks import CELLS, Banks, Clip, scene_of
     from models.data.documents import Writer
 
     class Random(Banks):
@@ -143,7 +143,9 @@ def test_every_document_is_a_well_formed_conversation(tmp_path: Path) -> None:
         ids, weights, cells = writer.document(np.random.default_rng(i))
         assert ids[0] == SPECIAL["bos"]
         assert len(ids) == len(weights) == len(cells)
-        assert all(image.holds(int(t)) for t in ids[cells >= 0])
+        read, ahead = np.flatnonzero((cells >= 0) & (cells < CELLS)), np.flatnonzero(cells >= CELLS)
+        assert all(image.holds(int(ids[at])) for at in read)  # what this code shows
+        assert all(image.holds(int(ids[at + 1])) for at in ahead)  # what the next one must show
         for start in np.flatnonzero(ids == SPECIAL["img"]):
             assert ids[start + 65] == SPECIAL["/img"]
             assert all(image.holds(int(t)) for t in ids[start + 1 : start + 65])
