@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import edge
+from edge import store
 from edge.engines.llama_cpp import LlamaCppEngine
 from edge.options import EngineOptions
 from edge.segments import TokenSegment
@@ -29,7 +30,7 @@ CHECKPOINT = Path("models/weights/pico")
 
 @pytest.fixture(scope="module")
 def pico() -> Iterator[edge.Model]:
-    with edge.load("pico") as model:
+    with edge.load(store.SHIPPED / "pico") as model:  # whatever other tests installed under that name
         yield model
 
 
@@ -81,8 +82,11 @@ def f16(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaCppEngine]:
 
 @pytest.mark.parametrize("kind", ["text", "image", "audio"])
 def test_the_f16_gguf_chooses_the_ids_of_transformers(f16: LlamaCppEngine, kind: str) -> None:
-    """24 prompts, 64 greedy ids each; f32 in transformers."""
-    for row in json.loads((FIXTURES / "parity.json").read_text())[kind]:
+    """At least 20 prompts, 64 greedy ids each; f32 in transformers. Where its best two logits come closer
+    than 0.005, under the rounding of f16 activations, either choice is right and the prompt is left out."""
+    clear = [r for r in json.loads((FIXTURES / "parity.json").read_text())[kind] if r["margin"] >= 0.005]
+    assert len(clear) >= 20
+    for row in clear:
         f16.truncate(0)
         logits, made = f16.feed([TokenSegment(tuple(row["prompt"]))]), []
         for _ in row["greedy"]:
