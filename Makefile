@@ -23,8 +23,7 @@ demo: env  ## quantize the shipped pico and hold the demo conversation, offline
 	$(BIN)/python -m benchmarks.demo
 
 test: env  ## all tests that need no torch
-	$(BIN)/python -m pytest --ignore=tests/test_truth.py $(PYTEST_ARGS)
-	$(BIN)/python -m pytest tests/test_truth.py $(PYTEST_ARGS)  # the shipped weights, in a process of their own
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-train: $(TRAIN_VENV)/.stamp  ## the tests that need torch and transformers
 	$(TRAIN_VENV)/bin/python -m pytest -m train $(PYTEST_ARGS)

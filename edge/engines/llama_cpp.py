@@ -1,8 +1,9 @@
 """llama.cpp behind the Engine contract, on its low-level API: segments in, logits out.
 
 Job: load a validated GGUF, keep the KV sequences, batch without allocating per token, choose and watch
-threads. Ignorance: media, chat, sampling. Not thread-safe. A header that lies is stopped by
-`edge.formats.gguf` before native code sees the file; native asserts would still end the process.
+threads; it computes on a thread of its own (see own_thread). Ignorance: media, chat, sampling. Not thread-safe.
+A header that lies is stopped by `edge.formats.gguf` before native code sees the file; native asserts would
+still end the process.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from edge import hardware
 from edge.engines import room
 from edge.engines.base import Logits
 from edge.engines.llama_native import CLOSED, LlamaTokenizer, complaint, library
+from edge.engines.own_thread import OwnThread
 from edge.engines.threads import ThreadGovernor, fastest
 from edge.errors import DoesNotFitError, EngineError
 from edge.formats.gguf import read_header
@@ -59,7 +61,10 @@ class LlamaCppEngine:
         self._batch_size = max(self.sequences, min(chosen.batch, self.context_length))
         self._fixed = chosen.threads
         self._context = self._open()
-        self._finalizer = weakref.finalize(self, _free, self._native, self._context, self._model)
+        self._thread = OwnThread("llama.cpp")
+        self._finalizer = weakref.finalize(
+            self, _free, self._native, self._context, self._model, self._thread
+        )
         self._memory = self._native.llama_get_memory(self._context)
         self.tokenizer = LlamaTokenizer(
             self._native.llama_model_get_vocab(self._model), lambda: self._finalizer.alive
@@ -171,7 +176,7 @@ class LlamaCppEngine:
         return self._batch.embeddings(rows, position, sequence, last=last)
 
     def _run(self, batch: Any, sequences: Sequence[int], each: int) -> None:
-        code = self._native.llama_decode(self._context, batch)
+        code = self._thread.call(self._native.llama_decode, self._context, batch)
         if code != 0:
             for sequence in sequences:
                 self._clear(sequence)
@@ -308,6 +313,7 @@ class _Batch:
         return batch
 
 
-def _free(native: Any, context: Any, model: Any) -> None:
+def _free(native: Any, context: Any, model: Any, thread: OwnThread) -> None:
+    thread.stop()
     native.llama_free(context)
     native.llama_model_free(model)

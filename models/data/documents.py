@@ -19,6 +19,7 @@ from models.data import dialogue, pictures
 from models.data.banks import CELLS, Banks, Clip, cells_of
 
 ANSWER, READ, MADE_IMAGE, MADE_AUDIO, PLAIN_TEXT = 1.0, 2.0, 0.5, 0.4, 0.5  # loss weights
+LOOK = 4.0  # a one-word answer about a picture
 LONGEST = 768
 
 DRAW = (
@@ -82,8 +83,8 @@ class Writer:
         self.banks, self.paragraphs, self.chats = banks, paragraphs, chats
         self.text = lru_cache(200_000)(lambda s: tuple(tokenizer.encode(s, add_special_tokens=False).ids))
         self.kinds = {
-            self.read_picture: 0.36, self.draw: 0.46, self.hear: 0.09, self.speak: 0.03, self.hear_sound: 0.005,
-            self.make_sound: 0.003, self.talk: 0.048, self.corpus_talk: 0.002, self.plain: 0.002,
+            self.read_picture: 0.40, self.draw: 0.36, self.hear: 0.10, self.speak: 0.05, self.hear_sound: 0.01,
+            self.make_sound: 0.005, self.talk: 0.07, self.corpus_talk: 0.003, self.plain: 0.002,
         }  # fmt: skip
 
     def document(
@@ -124,15 +125,22 @@ class Writer:
 
     # ---- the tasks ----
     def read_picture(self, row: Row, rng: np.random.Generator) -> None:
-        """A caption and questions about one picture, in random order, the picture before or after the first words."""
+        """Questions about one picture, sometimes a caption among them; the picture stands before or after the first words.
+
+        Mostly without the caption: where it is given, later answers can be read off it instead of the picture.
+        """
         scene, codes = self.banks.picture(rng)
-        turns = [(q, a) for _, q, a in pictures.questions(scene, rng)[: int(rng.integers(2, 6))]]
-        turns.insert(int(rng.integers(2)), (str(rng.choice(DESCRIBE)), sentence(pictures.caption(scene))))
-        for i, (question, answer) in enumerate(turns):
+        if scene.kind != "pair" and rng.random() < 0.4:  # asking for one of two is the hardest
+            scene, codes = self.banks.picture(rng)
+        turns = [(q, a, LOOK) for _, q, a in pictures.questions(scene, rng)[: int(rng.integers(2, 7))]]
+        if rng.random() < 0.4:
+            told = (str(rng.choice(DESCRIBE)), sentence(pictures.caption(scene)), READ)
+            turns.insert(int(rng.integers(len(turns) + 1)), told)
+        for i, (question, answer, weight) in enumerate(turns):
             picture = [image_span(codes)] if i == 0 else []
             parts = [*picture, question] if rng.random() < 0.6 else [question, *picture]
             self.user(row, *parts, cells=[-1, *cells_of(scene), -1])
-            self.assistant(row, (answer, READ))
+            self.assistant(row, (answer, weight))
 
     def draw(self, row: Row, rng: np.random.Generator) -> None:
         scene, codes = self.banks.picture(rng)
