@@ -34,5 +34,5 @@ def test_workers_are_other_processes() -> None:
 
 def test_what_a_worker_raises_arrives() -> None:
     made = ahead(squared_root, -1, workers=1)
-    with pytest.raises(ValueError, match="math domain|nonnegative"):
+    with pytest.raises(ValueError, match=r"math domain|nonnegative"):
         next(made)
