@@ -7,7 +7,10 @@ Ignorance: knows no defaults of any model (the manifest has them) and does no I/
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
+
+Adapter = str | Path | tuple[str | Path, float]  # a LoRA file, or (file, scale)
 
 
 @dataclass(frozen=True)
@@ -38,3 +41,4 @@ class EngineOptions:
     threads: int | None = None  # compute threads; None = chosen by affinity, quota, model size, load
     batch: int = 512  # tokens fed to the engine at once
     sequences: int = 2  # parallel KV sequences; guidance needs 2
+    adapters: tuple[Adapter, ...] = ()  # LoRA files (GGUF) over the weights; scale 1 = as trained, 0 = off

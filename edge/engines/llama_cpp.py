@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import hardware
-from edge.engines import room
+from edge.engines import lora, room
 from edge.engines.base import Logits
 from edge.engines.llama_native import CLOSED, LlamaTokenizer, complaint, library
 from edge.engines.own_thread import OwnThread
@@ -42,20 +42,28 @@ class LlamaCppEngine:
     name = "llama_cpp"
 
     def __init__(self, path: str | Path, options: EngineOptions | None = None) -> None:
-        """Load a .gguf file.
+        """Load a .gguf file, and the options' LoRA adapters over it.
 
         Raises:
-            IntegrityError: the file is no sound GGUF.
+            IntegrityError: a file is no sound GGUF, or no adapter.
             DoesNotFitError: model or context do not fit into memory.
-            EngineError: llama.cpp refuses it.
+            EngineError: llama.cpp refuses it, or an adapter is of another model.
         """
         chosen = options or EngineOptions()
         path = Path(path)
         header = read_header(path)
         self.sequences = max(1, chosen.sequences)
-        room.check(header, chosen.context_length or DEFAULT_CONTEXT, self.sequences, hardware.memory()[1])
+        wanted = lora.checked(chosen.adapters, header)
+        room.check(
+            header,
+            chosen.context_length or DEFAULT_CONTEXT,
+            self.sequences,
+            hardware.memory()[1],
+            adapters=sum(adapter.size for adapter in wanted),
+        )
         self._native = library()
         self._model = self._load(path)
+        handles = lora.load(self._native, self._model, wanted)
         trained = int(self._native.llama_model_n_ctx_train(self._model))
         self.context_length = chosen.context_length or min(DEFAULT_CONTEXT, trained or DEFAULT_CONTEXT)
         self._batch_size = max(self.sequences, min(chosen.batch, self.context_length))
@@ -65,6 +73,7 @@ class LlamaCppEngine:
         self._finalizer = weakref.finalize(
             self, _free, self._native, self._context, self._model, self._thread
         )
+        lora.switch_on(self._native, self._context, handles, wanted)
         self._memory = self._native.llama_get_memory(self._context)
         self.tokenizer = LlamaTokenizer(
             self._native.llama_model_get_vocab(self._model), lambda: self._finalizer.alive

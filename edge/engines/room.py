@@ -31,17 +31,18 @@ def kv_bytes_per_token(header: GgufHeader) -> int:
     return int(in_all * (key + value) * _F16)
 
 
-def check(header: GgufHeader, context: int, sequences: int, available: int) -> None:
-    """Nothing, where weights and cache fit into `available` bytes (0: unknown).
+def check(header: GgufHeader, context: int, sequences: int, available: int, *, adapters: int = 0) -> None:
+    """Nothing, where weights, cache and `adapters` (bytes) fit into `available` bytes (0: unknown).
 
     Raises:
         DoesNotFitError: they do not; the message holds both numbers.
     """
     cache = kv_bytes_per_token(header) * context * sequences
-    needed = header.file_size + cache
+    weights = header.file_size + adapters
+    needed = weights + cache
     if available and needed > available:
         raise DoesNotFitError(
-            f"this needs {needed / GIB:.1f} GiB ({header.file_size / GIB:.1f} of weights, {cache / GIB:.1f} "
+            f"this needs {needed / GIB:.1f} GiB ({weights / GIB:.1f} of weights, {cache / GIB:.1f} "
             f"for {sequences} x {context} tokens of context), and {available / GIB:.1f} GiB are free; "
             "choose a shorter context (-c) or a smaller model"
         )

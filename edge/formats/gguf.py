@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -65,6 +65,7 @@ class GgufHeader:
     tensors: tuple[GgufTensor, ...]
     data_start: int  # bytes
     file_size: int  # bytes
+    types: Mapping[str, str] = field(default_factory=dict)  # metadata key: "f32", "string", "array" ...
 
     @property
     def architecture(self) -> str:
@@ -84,11 +85,11 @@ def read_header(path: str | Path) -> GgufHeader:
     with path.open("rb") as file:
         cursor = _Cursor(file, path.stat().st_size, path.name)
         version, tensor_count = _preamble(cursor)
-        metadata = _metadata(cursor, cursor.number("Q", "the metadata count"))
+        metadata, types = _metadata(cursor, cursor.number("Q", "the metadata count"))
         alignment = _alignment(cursor, metadata)
         rows = [_tensor_row(cursor) for _ in range(cursor.fits(tensor_count, MIN_ROW, "tensors"))]
         tensors, start = _place(cursor, rows, alignment)
-        header = GgufHeader(version, metadata, tensors, start, cursor.size)
+        header = GgufHeader(version, metadata, tensors, start, cursor.size, types)
         _check_tokenizer(cursor, header)
         _check_shape_of_model(cursor, header)
     return header
@@ -143,14 +144,18 @@ def _preamble(cursor: _Cursor) -> tuple[int, int]:
     return version, cursor.number("Q", "the tensor count")
 
 
-def _metadata(cursor: _Cursor, count: int) -> dict[str, Any]:
+def _metadata(cursor: _Cursor, count: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values by key, and the names of their types."""
     values: dict[str, Any] = {}
+    types: dict[str, str] = {}
     for index in range(cursor.fits(count, MIN_ENTRY, "metadata entries")):
         key = cursor.string(MAX_KEY, f"metadata key {index}")
         if not key or key in values:
             cursor.fail(f"metadata key {index} {key!r} is {'given twice' if key else 'empty'}")
-        values[key] = _value(cursor, cursor.number("I", f"the type of {key}"), key)
-    return values
+        kind = cursor.number("I", f"the type of {key}")
+        values[key] = _value(cursor, kind, key)
+        types[key] = {_STRING: "string", _ARRAY: "array"}.get(kind) or _SCALARS[kind][0]
+    return values, types
 
 
 def _value(cursor: _Cursor, kind: int, key: str) -> Any:
