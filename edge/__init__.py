@@ -32,9 +32,11 @@ if TYPE_CHECKING:
         TextDelta,
         Timings,
         Usage,
+        VideoMade,
     )
     from edge.media.audio import Sound
     from edge.media.image import Picture
+    from edge.media.video import Clip
     from edge.messages import Audio, Image, Message, Part, Text, Video
     from edge.model import Model, load
     from edge.options import EngineOptions, SamplingOptions
@@ -46,9 +48,10 @@ _HOMES = {
     "edge.errors": ("DoesNotFitError", "EdgeError", "EngineError", "IntegrityError", "MediaError",
                     "ModalityError", "NotFoundError", "OfflineError", "UsageError"),
     "edge.events": ("AudioChunk", "Event", "Finished", "ImageMade", "MediaProgress", "Reply", "TextDelta",
-                    "Timings", "Usage"),
+                    "Timings", "Usage", "VideoMade"),
     "edge.media.audio": ("Sound",),
     "edge.media.image": ("Picture",),
+    "edge.media.video": ("Clip",),
     "edge.messages": ("Audio", "Image", "Message", "Part", "Text", "Video"),
     "edge.model": ("Model", "load"),
     "edge.options": ("EngineOptions", "SamplingOptions"),
@@ -56,10 +59,11 @@ _HOMES = {
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Audio", "AudioChunk", "Chat", "DoesNotFitError", "EdgeError", "EngineError", "EngineOptions", "Event",
-    "Finished", "Image", "ImageMade", "IntegrityError", "MediaError", "MediaProgress", "Message",
+    "Audio", "AudioChunk", "Chat", "Clip", "DoesNotFitError", "EdgeError", "EngineError", "EngineOptions",
+    "Event", "Finished", "Image", "ImageMade", "IntegrityError", "MediaError", "MediaProgress", "Message",
     "ModalityError", "Model", "NotFoundError", "OfflineError", "Part", "Picture", "Reply", "SamplingOptions",
-    "Sound", "Text", "TextDelta", "Timings", "Usage", "UsageError", "Video", "__version__", "load",
+    "Sound", "Text", "TextDelta", "Timings", "Usage", "UsageError", "Video", "VideoMade", "__version__",
+    "load",
 ]  # fmt: skip
 
 

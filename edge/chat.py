@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 import numpy as np
 
 from edge.errors import DoesNotFitError, EdgeError, ModalityError, UsageError
-from edge.events import AudioChunk, Event, Finished, ImageMade, Reply, TextDelta
+from edge.events import AudioChunk, Event, Finished, ImageMade, Reply, TextDelta, VideoMade
 from edge.frontends.base import Frontend
 from edge.generation.constraints import Grammar, Kind
 from edge.generation.decode import Decoder, Request
@@ -24,16 +25,18 @@ from edge.generation.reply import Router
 from edge.generation.sampling import Sampler, checked
 from edge.media.audio import Sound
 from edge.media.image import Picture
+from edge.media.video import Clip
 from edge.messages import Audio, Image, Message, Part, Text, Video, as_part
 from edge.options import SamplingOptions
 from edge.segments import Segment, TokenSegment
 from edge.vocabulary import Vocabulary
 
-KINDS: tuple[Kind, ...] = ("text", "image", "audio")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 DEFAULTS: Mapping[str, SamplingOptions] = {  # where the manifest says nothing (native-model.md)
     "text": SamplingOptions(temperature=0.7, top_p=0.9),
     "image": SamplingOptions(temperature=1.0, top_k=128, guidance=2.5),
     "audio": SamplingOptions(temperature=0.8, top_k=50, repetition_penalty=1.1, repetition_window=64),
+    "video": SamplingOptions(temperature=1.0, top_k=128, guidance=2.5),
     "exact": SamplingOptions(temperature=0.0, guidance=1.0),
 }
 _WORDS = {"text": "text", "image": "pictures", "audio": "sound", "video": "video"}
@@ -70,7 +73,7 @@ class Chat:
         self.history: list[Message] = []  # without the system message; may be edited between turns
         self._wiring = wiring
         self._cancel = threading.Event()
-        self._spans: dict[Image | Audio, Segment] = {}  # media of the history, as they were read
+        self._spans: dict[Image | Audio | Video, Segment] = {}  # media of the history, as they were read
         self._said: dict[Message, TokenSegment] = {}  # replies, as the very ids that were generated
 
     def send(
@@ -90,12 +93,12 @@ class Chat:
         Raises:
             ModalityError: a part or `make` that the model does not read or make; before a token is computed.
             DoesNotFitError: the conversation does not fit into the context.
-            MediaError: a picture or sound cannot be read.
+            MediaError: a picture, sound or clip cannot be read.
         """
         message = Message("user", tuple(as_part(part) for part in parts))
         self._check_abilities(message, make)
         if not message.parts:
-            raise UsageError("nothing was said; give at least one text, picture or sound")
+            raise UsageError("nothing was said; give at least one text, picture, sound or clip")
         return self._send_once(message, make, (sampling or SamplingOptions()).over(self.sampling), script)
 
     def ask(
@@ -182,8 +185,6 @@ class Chat:
     def _piece(self, part: Part) -> Piece:
         if isinstance(part, Text):
             return part.text
-        if isinstance(part, Video):
-            raise ModalityError(f"{self._wiring.name} does not read video")
         if part not in self._spans:
             self._spans[part] = self._wiring.frontends[_kind(part)].encode(part)
         return self._spans[part]
@@ -212,7 +213,7 @@ class Chat:
 
     def _check_room(self, length: int, make: Kind | None) -> None:
         block = None if make is None or make == "text" else self._wiring.vocabulary.block(make)
-        needed = 1 if block is None else (block.span or 1) + 2
+        needed = 1 if block is None else block.shortest
         context = self._wiring.decoder.engine.context_length
         if length + needed > context:
             raise DoesNotFitError(
@@ -235,13 +236,15 @@ class Chat:
 
 def gather(events: Iterator[Event]) -> Reply:
     """One value from a whole stream of events."""
-    text, images, chunks = "", [], []
+    text, images, videos, chunks = "", [], [], []
     finished: Finished | None = None
     for event in events:
         if isinstance(event, TextDelta):
             text += event.text
         elif isinstance(event, ImageMade):
             images.append(Picture(event.pixels))
+        elif isinstance(event, VideoMade):
+            videos.append(Clip(event.frames, event.frame_seconds))
         elif isinstance(event, AudioChunk):
             chunks.append(event)
         elif isinstance(event, Finished):
@@ -249,7 +252,7 @@ def gather(events: Iterator[Event]) -> Reply:
     if finished is None:
         raise EdgeError("the reply ended without its last event; this is a defect of Edge, please report it")
     audio = Sound(np.concatenate([c.samples for c in chunks]), chunks[0].sample_rate) if chunks else None
-    return Reply(text, tuple(images), audio, finished.usage, finished.timings, finished.reason)
+    return Reply(text, tuple(images), tuple(videos), audio, finished.usage, finished.timings, finished.reason)
 
 
 def _kind(part: Part) -> str:

@@ -48,7 +48,7 @@ class MediaError(IntegrityError):
 
 
 class ModalityError(EdgeError):
-    """The model does not read or make the asked modality."""
+    """The model, or what is installed here, does not read or make the asked modality."""
 
     exit_code = 7
 

@@ -38,11 +38,20 @@ class AudioChunk:
     ids: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class VideoMade:
+    """A finished clip: (n, height, width, 3) uint8, how long a frame stays in seconds, and its ids."""
+
+    frames: NDArray[np.uint8]
+    frame_seconds: float
+    ids: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True)
 class MediaProgress:
-    """A picture or sound is being made: `done` of `total` tokens (total is None where the model decides)."""
+    """A medium is being made: `done` of `total` tokens (total is None where the model decides)."""
 
-    kind: Literal["image", "audio"]
+    kind: Literal["image", "audio", "video"]
     done: int
     total: int | None
 
@@ -56,10 +65,11 @@ class Usage:
     text_tokens: int = 0
     image_tokens: int = 0
     audio_tokens: int = 0
+    video_tokens: int = 0
 
     @property
     def completion_tokens(self) -> int:
-        return self.text_tokens + self.image_tokens + self.audio_tokens
+        return self.text_tokens + self.image_tokens + self.audio_tokens + self.video_tokens
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ class Finished:
     timings: Timings = field(default_factory=Timings)
 
 
-Event = TextDelta | ImageMade | AudioChunk | MediaProgress | Finished
+Event = TextDelta | ImageMade | AudioChunk | VideoMade | MediaProgress | Finished
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +105,7 @@ class Reply:
 
     text: str
     images: tuple[Any, ...]  # of edge.media.image.Picture
+    videos: tuple[Any, ...]  # of edge.media.video.Clip
     audio: Any | None  # edge.media.audio.Sound, all spans joined; None where none was made
     usage: Usage
     timings: Timings

@@ -37,9 +37,11 @@ class Audio:
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """A clip: a path or encoded bytes."""
+    """A clip: a path, encoded bytes (GIF, WebP, APNG; MP4, WebM, AVI, MOV with the extra `video`), or frames
+    (n, height, width, 3) uint8."""
 
-    source: str | Path | bytes
+    source: str | Path | bytes | Any
+    frame_seconds: float | None = None  # how long a frame stays; only read when `source` holds frames
 
 
 Part = Text | Image | Audio | Video

@@ -1,6 +1,6 @@
 """load(): from a name to a model that chats. The only file that knows manifest, engine and frontends.
 
-Job: find the bundle, check it, open the engine and the codecs, wire them; one-line tasks on top of a chat.
+Job: find the bundle, check it, open the engine and the codecs, wire them.
 Ignorance: how any of them works. A bare .gguf loads as a text model with its own chat template.
 """
 
@@ -14,39 +14,28 @@ from types import TracebackType
 from typing import Any
 
 from edge import store
-from edge.chat import Chat, Wiring, gather
+from edge.chat import Wiring
 from edge.engines.base import Engine
 from edge.engines.llama_cpp import LlamaCppEngine
-from edge.errors import EdgeError, IntegrityError, UsageError
-from edge.events import AudioChunk, ImageMade, Reply
+from edge.errors import IntegrityError, UsageError
 from edge.formats import gguf, manifest
 from edge.formats.manifest import Manifest
 from edge.frontends.audio_codec import AudioCodec
 from edge.frontends.image_codec import ImageCodec
-from edge.generation.constraints import Kind
+from edge.frontends.video_codec import VideoCodec
 from edge.generation.decode import Decoder
 from edge.generation.prompt import Layout, Turn
 from edge.generation.template import ChatTemplate
-from edge.media.audio import Sound
-from edge.media.image import Picture
-from edge.messages import Audio, Image
 from edge.options import EngineOptions, SamplingOptions
 from edge.segments import EmbeddingSegment, TokenSegment
-from edge.vocabulary import Vocabulary
+from edge.tasks import Tasks
+from edge.vocabulary import MediaKind, Vocabulary
 
-Codec = ImageCodec | AudioCodec
-_CODECS: Mapping[str, type[ImageCodec] | type[AudioCodec]] = {"image": ImageCodec, "audio": AudioCodec}
-_PROMPTS = {  # where the manifest says nothing
-    "draw": "Draw {text}.",
-    "speak": "Say: {text}",
-    "transcribe": "What is said?",
-    "describe_image": "Describe the picture.",
-    "describe_audio": "What do you hear?",
-}
+Codec = ImageCodec | AudioCodec | VideoCodec
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(Tasks):
     """A loaded model. A context manager; `close` frees native memory."""
 
     manifest: Manifest
@@ -66,84 +55,13 @@ class Model:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Modalities of a message: some of "text", "image", "audio"."""
+        """Modalities of a message: some of "text", "image", "audio", "video"."""
         return self.wiring.reads
 
     @property
     def makes(self) -> frozenset[str]:
         """Modalities of an answer."""
         return self.wiring.makes
-
-    def chat(self, system: str | None = None, sampling: SamplingOptions | None = None) -> Chat:
-        """A new conversation."""
-        return Chat(self.wiring, system=system, sampling=sampling)
-
-    def draw(
-        self,
-        text: str,
-        *,
-        seed: int | None = None,
-        guidance: float | None = None,
-        sampling: SamplingOptions | None = None,
-    ) -> Picture:
-        """A picture of what the text says.
-
-        Raises:
-            ModalityError: the model makes no pictures.
-        """
-        chosen = SamplingOptions(seed=seed, guidance=guidance).over(sampling or SamplingOptions())
-        events = self.chat().send(self._task("draw", text), make="image", sampling=chosen)
-        for event in events:
-            if isinstance(event, ImageMade):
-                return Picture(event.pixels)
-        raise EdgeError(f"{self.name} made no picture; try another seed")
-
-    def speak(
-        self,
-        text: str,
-        *,
-        seed: int | None = None,
-        guidance: float | None = None,
-        sampling: SamplingOptions | None = None,
-    ) -> Sound:
-        """The text, spoken.
-
-        Raises:
-            ModalityError: the model makes no sound.
-        """
-        chosen = SamplingOptions(seed=seed, guidance=guidance).over(sampling or SamplingOptions())
-        events = self.chat().send(self._task("speak", text), make="audio", sampling=chosen, script=text)
-        for event in events:
-            if isinstance(event, AudioChunk):
-                return Sound(event.samples, event.sample_rate)
-        raise EdgeError(f"{self.name} made no sound; try another seed")
-
-    def transcribe(self, audio: Audio | str | Path, *, sampling: SamplingOptions | None = None) -> str:
-        """The words of a recording.
-
-        Raises:
-            ModalityError: the model reads no sound.
-            MediaError: the recording cannot be read.
-        """
-        sound = audio if isinstance(audio, Audio) else Audio(audio)
-        return self._answer(sound, self._task("transcribe"), sampling).text.strip()
-
-    def describe(
-        self,
-        media: Image | Audio | str | Path,
-        prompt: str | None = None,
-        *,
-        sampling: SamplingOptions | None = None,
-    ) -> str:
-        """What a picture shows or a sound is; a bare path is told apart by its ending.
-
-        Raises:
-            ModalityError: the model does not read that modality.
-            MediaError: the file cannot be read.
-        """
-        part = media if isinstance(media, Image | Audio) else _media_part(Path(media))
-        task = "describe_image" if isinstance(part, Image) else "describe_audio"
-        return self._answer(part, prompt or self._task(task), sampling).text.strip()
 
     def close(self) -> None:
         """Free native memory."""
@@ -158,14 +76,6 @@ class Model:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _task(self, task: str, text: str = "") -> str:
-        return self.manifest.prompts.get(task, _PROMPTS[task]).replace("{text}", text)
-
-    def _answer(self, part: Image | Audio, prompt: str, sampling: SamplingOptions | None) -> Reply:
-        """The likeliest answer, unless the caller samples."""
-        exact = (sampling or SamplingOptions()).over(self.wiring.defaults("exact"))
-        return gather(self.chat().send(part, prompt, make="text", sampling=exact))
 
 
 def load(name: str | Path, *, engine: EngineOptions | None = None) -> Model:
@@ -248,16 +158,26 @@ def _native_facts(path: Path, text: Any) -> dict[str, Any]:
 
 
 def _codecs(folder: Path, known: Manifest) -> tuple[Codec, ...]:
-    """One frontend per media block that the model reads or makes."""
+    """One frontend per media block that the model reads or makes; clips go through the codec of pictures."""
+
+    def paths(*kinds: MediaKind) -> tuple[Path | None, Path | None]:
+        encoder, decoder = (
+            known.path(folder, manifest.CODECS[kinds[0], way])
+            if any(kind in known.modalities[way] for kind in kinds)
+            else None
+            for way in ("in", "out")
+        )
+        return encoder, decoder
+
     made: list[Codec] = []
-    for block in known.vocabulary.blocks:
-        roles = {way: manifest.CODECS[block.kind, way] for way in ("in", "out")}
-        paths = {
-            way: known.path(folder, role) if block.kind in known.modalities[way] else None
-            for way, role in roles.items()
-        }
-        if any(paths.values()):
-            made.append(_CODECS[block.kind](paths["in"], paths["out"], block))
+    picture, sound, clip = (known.vocabulary.block(kind) for kind in ("image", "audio", "video"))
+    graphs = paths("image", *(("video",) if clip else ()))
+    if picture is not None and any(graphs):
+        made.append(images := ImageCodec(*graphs, picture))
+        if clip is not None and any(paths("video")):
+            made.append(VideoCodec(images, clip))
+    if sound is not None and any(paths("audio")):
+        made.append(AudioCodec(*paths("audio"), sound))
     return tuple(made)
 
 
@@ -304,8 +224,3 @@ def _null_prompt(layout: Layout) -> tuple[int, ...]:
         return ()
     segments = layout.build([Turn("user", (TokenSegment((layout.vocabulary.null,)),))])
     return tuple(i for s in segments if not isinstance(s, EmbeddingSegment) for i in s.ids)
-
-
-def _media_part(path: Path) -> Image | Audio:
-    kinds: dict[str, Kind] = {".wav": "audio", ".flac": "audio", ".ogg": "audio", ".mp3": "audio"}
-    return Audio(path) if kinds.get(path.suffix.lower()) == "audio" else Image(path)

@@ -1,18 +1,20 @@
 """The one vocabulary: text, specials and media codes in a single row of ids.
 
 Job: say which ids are text, which are media codes, which open and close a span; the native family's layout.
+A clip is made of the codes of pictures: opener, then `frame` and one picture's codes, 4 to 8 times, closer.
+Its sound track, where it has one, is an ordinary span of sound right after the closer.
 Ignorance: how text is split into ids (the tokenizer), what a code looks or sounds like (the codecs).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from edge.errors import IntegrityError
 
-MediaKind = Literal["image", "audio"]
+MediaKind = Literal["image", "audio", "video"]
 
 TEXT_SIZE = 8192  # byte-level BPE, ids 0..8191
 SPECIAL_BASE, SPECIAL_SIZE = 8192, 64
@@ -36,10 +38,30 @@ class MediaBlock:
     size: int  # number of codes
     opener: int  # id that starts a span
     closer: int  # id that ends it
-    span: int | None = None  # codes in every span; None = until the closer
+    span: int | None = None  # codes in every span (or frame); None = until the closer
+    frame: int | None = None  # id before each frame of a clip; None = the span has no frames
+    fewest: int = 1  # frames of a clip
+    most: int = 1
+
+    @property
+    def shortest(self) -> int:
+        """Ids of the shortest span, opener and closer included."""
+        piece = self.span or 1
+        return 2 + (piece if self.frame is None else self.fewest * (piece + 1))
 
     def holds(self, token: int) -> bool:
         return self.base <= token < self.base + self.size
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form; what only clips have is written for clips alone."""
+        clip = () if self.frame is not None else ("frame", "fewest", "most")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in clip}
+
+    def inside(self, size: int) -> bool:
+        """Whether all of its ids lie in a vocabulary of `size`, and its frames can be counted."""
+        ids = (self.base, self.base + self.size - 1, self.opener, self.closer, self.frame or 0)
+        framed = self.frame is None or bool(self.span)
+        return self.size > 0 and all(0 <= i < size for i in ids) and framed and 1 <= self.fewest <= self.most
 
 
 @dataclass(frozen=True)
@@ -62,7 +84,7 @@ class Vocabulary:
             "text_size": self.text_size,
             "end": list(self.end),
             "null": self.null,
-            "blocks": [vars(b) for b in self.blocks],
+            "blocks": [block.to_dict() for block in self.blocks],
         }
 
     @staticmethod
@@ -81,19 +103,25 @@ class Vocabulary:
                 null=None if data["null"] is None else int(data["null"]),
                 blocks=blocks,
             )
-            inside = all(
-                b.base >= 0 and b.size > 0 and b.base + b.size <= vocabulary.size
-                and 0 <= b.opener < vocabulary.size and 0 <= b.closer < vocabulary.size
-                for b in blocks
-            )  # fmt: skip
+            inside = all(block.inside(vocabulary.size) for block in blocks)
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(f"the vocabulary description is malformed: {error!r}") from error
         if not inside or not 0 < vocabulary.text_size <= vocabulary.size:
             raise IntegrityError("the vocabulary description names ids outside of the vocabulary")
+        vocabulary._check_clips()
         return vocabulary
+
+    def _check_clips(self) -> None:
+        clip, picture = self.block("video"), self.block("image")
+        if clip is None:
+            return
+        codes = (clip.base, clip.size, clip.span)
+        if clip.frame is None or picture is None or codes != (picture.base, picture.size, picture.span):
+            raise IntegrityError("the vocabulary description has a video block that is not made of pictures")
 
 
 IMAGE_SPAN = 64  # 8 x 8 codes for 64 x 64 pixels
+FRAMES = (4, 8)  # of a clip, fewest and most
 CODES = 3969  # 9 * 7 * 7 * 9 of finite scalar quantization, in blocks laid out 4,096 wide
 
 NATIVE = Vocabulary(
@@ -104,6 +132,9 @@ NATIVE = Vocabulary(
     blocks=(
         MediaBlock("image", IMAGE_BASE, CODES, SPECIAL["img"], SPECIAL["/img"], IMAGE_SPAN),
         MediaBlock("audio", AUDIO_BASE, CODES, SPECIAL["aud"], SPECIAL["/aud"]),
+        MediaBlock(
+            "video", IMAGE_BASE, CODES, SPECIAL["vid"], SPECIAL["/vid"], IMAGE_SPAN, SPECIAL["frame"], *FRAMES
+        ),
     ),
 )
 

@@ -34,3 +34,9 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An int4 bundle of a random native model. Read only: copy it before changing a file."""
     return tiny.bundle(tmp_path_factory.mktemp("tiny_bundle") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def video_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, and it reads and makes video. Read only: copy it before changing a file."""
+    return tiny.bundle(tmp_path_factory.mktemp("video_bundle") / "tinyvideo", video=True)

@@ -24,6 +24,7 @@ TEMPLATE = (
 )
 IMG, IMG_END = SPECIAL["img"], SPECIAL["/img"]
 AUD, AUD_END = SPECIAL["aud"], SPECIAL["/aud"]
+VID, FRAME, VID_END = SPECIAL["vid"], SPECIAL["frame"], SPECIAL["/vid"]
 END = SPECIAL["end"]
 
 
@@ -134,13 +135,18 @@ class FakeFrontend:
         self.decoded: list[tuple[int, ...]] = []
 
     def encode(self, media: Any) -> TokenSegment:
-        """Opener, the codes 7, 7, 7 …, closer."""
+        """Opener, the codes 7, 7, 7 …, closer; of a clip the fewest frames."""
         self.encoded.append(media)
-        return TokenSegment((self.block.opener, *[self.block.base + 7] * self.codes, self.block.closer))
+        mark = () if self.block.frame is None else (self.block.frame,)
+        piece = (*mark, *[self.block.base + 7] * self.codes)
+        return TokenSegment((self.block.opener, *piece * self.block.fewest, self.block.closer))
 
     def decode(self, ids: Sequence[int]) -> NDArray[Any]:
-        """(8, 8, 3) uint8, or 320 samples per id."""
+        """(8, 8, 3) uint8, frames of it, or 320 samples per id."""
         self.decoded.append(tuple(ids))
+        if self.kind == "video":
+            codes = np.array(ids).reshape(-1, self.codes + 1)[:, 1] - self.block.base
+            return np.tile((codes % 256).astype(np.uint8)[:, None, None, None], (1, 8, 8, 3))
         if self.kind == "image":
             return np.full((8, 8, 3), (ids[0] - self.block.base) % 256, dtype=np.uint8)
         return np.zeros(320 * len(ids), dtype=np.float32)

@@ -26,6 +26,7 @@ EDGE = (
     "edge.generation.template", "edge.generation.prompt", "edge.generation.decode", "edge.generation.reply",
     "edge.tools", "edge.safety", "edge.provenance", "edge.store", "edge.pull",
     "edge.chat",
+    "edge.tasks",
     "edge.model",
     "edge",
     "edge.measure",

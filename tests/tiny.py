@@ -21,6 +21,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from edge import vocabulary as v
 
 WIDTH, HEADS, KV_HEADS, FF, CONTEXT = 256, 4, 2, 256, 512
+VIDEO_CONTEXT = 2048  # a clip of 8 frames is 522 ids
 QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -41,13 +42,22 @@ FACTS: dict[str, Any] = {
                            "repetition_window": 64}},
     "licence": "Apache-2.0", "provenance": {"training_data": "none: random weights"},
 }  # fmt: skip
+VIDEO_FACTS = {"modalities": {way: ["text", "image", "audio", "video"] for way in ("in", "out")}}
 
 
-def checkpoint(folder: Path, *, layers: int = 1, shards: int = 1, dtype: str = "BF16", seed: int = 0) -> Path:
+def checkpoint(
+    folder: Path,
+    *,
+    layers: int = 1,
+    shards: int = 1,
+    dtype: str = "BF16",
+    seed: int = 0,
+    video: bool = False,
+) -> Path:
     """A Hugging Face folder with random weights, a real tokenizer, float codecs and held-out ids."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write_json(folder / "config.json", config(layers))
-    _write_json(folder / "edge.json", FACTS)
+    _write_json(folder / "config.json", config(layers, VIDEO_CONTEXT if video else CONTEXT))
+    _write_json(folder / "edge.json", {**FACTS, **VIDEO_FACTS} if video else FACTS)
     _write_json(
         folder / "generation_config.json",
         {"bos_token_id": v.SPECIAL["bos"], "eos_token_id": v.SPECIAL["end"]},
@@ -73,12 +83,12 @@ def bundle(folder: Path, recipe: str = "int4", **options: Any) -> Path:
     return folder
 
 
-def config(layers: int = 1) -> dict[str, Any]:
+def config(layers: int = 1, context: int = CONTEXT) -> dict[str, Any]:
     return {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": WIDTH,
         "intermediate_size": FF,
         "num_hidden_layers": layers, "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS,
-        "vocab_size": v.VOCABULARY_SIZE, "max_position_embeddings": CONTEXT, "rms_norm_eps": 1e-5,
+        "vocab_size": v.VOCABULARY_SIZE, "max_position_embeddings": context, "rms_norm_eps": 1e-5,
         "rope_theta": 10000.0, "hidden_act": "silu", "tie_word_embeddings": True, "torch_dtype": "bfloat16",
         "attention_bias": False, "mlp_bias": False,
         "bos_token_id": v.SPECIAL["bos"], "eos_token_id": v.SPECIAL["end"], "pad_token_id": v.SPECIAL["pad"],

@@ -1,4 +1,4 @@
-"""Pictures and sounds that a person names in a command line.
+"""Pictures, sounds and clips that a person names in a command line.
 
 Job: a path is a part by its ending; a bare media path inside a prompt is taken out and attached.
 Ignorance: the bytes of any file (edge.media reads them), and what a model can do with them.
@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from edge.errors import NotFoundError, UsageError
-from edge.messages import Audio, Image, Part, Text
+from edge.errors import NotFoundError
+from edge.media import endings
+from edge.messages import Audio, Image, Part, Text, Video
 
-IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
-SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
-_ENDING = "(?:" + "|".join(re.escape(e) for e in IMAGES + SOUNDS) + ")"
+_ENDING = "(?:" + "|".join(re.escape(e) for e in endings.ALL) + ")"
 # 'quoted path.png', "quoted path.png", or a bare word with escaped spaces, then an end or punctuation
 _PATH = re.compile(
     rf"""'([^']+{_ENDING})'|"([^"]+{_ENDING})"|(?<!\S)((?:\\.|[^\s'"\\])+{_ENDING})(?=[\s?!,;:.]|$)""",
@@ -30,11 +29,9 @@ def attach(path: Path) -> Part:
         NotFoundError: no such file.
         UsageError: its ending is none that Edge reads.
     """
-    ending = path.suffix.lower()
-    if ending not in IMAGES + SOUNDS:
-        known = " ".join(IMAGES + SOUNDS)
-        raise UsageError(f"{path} ends in {ending or 'nothing'}, and Edge reads {known}: convert the file")
-    return image(path) if ending in IMAGES else sound(path)
+    if path.suffix.lower() in endings.ALL:
+        _existing(path)
+    return endings.part(path)
 
 
 def image(path: Path) -> Image:
@@ -47,6 +44,11 @@ def sound(path: Path) -> Audio:
     return Audio(_existing(path))
 
 
+def video(path: Path) -> Video:
+    """A clip, whatever its ending."""
+    return Video(_existing(path))
+
+
 def split(prompt: str) -> list[Part]:
     """The media that a prompt names, in order, then its text without those paths."""
     found = list(_PATH.finditer(prompt))
@@ -56,12 +58,19 @@ def split(prompt: str) -> list[Part]:
     return [*media, Text(text)] if text else media
 
 
-def gather(images: Iterable[Path], sounds: Iterable[Path], prompt: str, piped: str = "") -> list[Part]:
+def gather(
+    images: Iterable[Path],
+    sounds: Iterable[Path],
+    prompt: str,
+    piped: str = "",
+    *,
+    clips: Iterable[Path] = (),
+) -> list[Part]:
     """Everything that one command line says, media first.
 
     What was piped in is a document, not a command: a path in it attaches nothing.
     """
-    said = [*(image(path) for path in images), *(sound(path) for path in sounds), *split(prompt)]
+    said: list[Part] = [*map(image, images), *map(sound, sounds), *map(video, clips), *split(prompt)]
     media: list[Part] = [part for part in said if not isinstance(part, Text)]
     texts = [part.text for part in said if isinstance(part, Text)] + [piped]
     text = "\n\n".join(filter(None, texts))

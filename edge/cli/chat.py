@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 PROMPT, MORE = ">>> ", "... "
 FENCE = '"""'
 HELP = """\
-Write a line and press Enter; {fence} starts and ends a longer text. A path to a picture or sound attaches it.
+Write a line and press Enter; {fence} starts and ends a longer text. A path to a medium attaches it.
 /image PATH [TEXT]    attach a picture          /draw TEXT     answer with a picture
 /audio PATH [TEXT]    attach a sound            /say TEXT      say it aloud, into a file
+/video PATH [TEXT]    attach a clip             /animate TEXT  answer with a clip
 /set NAME VALUE       system, {names}
 /show                 the model and the settings
 /regen                answer the last message again
@@ -45,6 +46,7 @@ def command(
     system: flags.System = None,
     image: flags.Images = None,
     audio: flags.Audios = None,
+    video: flags.Videos = None,
     temp: flags.Temperature = None,
     top_k: flags.TopK = None,
     top_p: flags.TopP = None,
@@ -55,7 +57,7 @@ def command(
     threads: flags.Threads = None,
 ) -> None:
     """Talk with a model: text, pictures and sounds, in and out."""
-    waiting = attachments.gather(image or [], audio or [], "")
+    waiting = attachments.gather(image or [], audio or [], "", clips=video or [])
     sampling = flags.sampling(temp, top_k, top_p, min_p, seed, max_tokens)
     import edge
 
@@ -146,6 +148,9 @@ class Talk:
     def audio(self, rest: str) -> None:
         self._attach(rest, attachments.sound)
 
+    def video(self, rest: str) -> None:
+        self._attach(rest, attachments.video)
+
     def _attach(self, rest: str, read: Callable[[Path], Part]) -> None:
         path, text = first_word(rest)
         self.waiting.append(read(Path(path).expanduser()))
@@ -160,9 +165,12 @@ class Talk:
     def speak(self, rest: str) -> None:
         self._make(rest, "audio")
 
+    def animate(self, rest: str) -> None:
+        self._make(rest, "video")
+
     def _make(self, rest: str, make: Kind) -> None:
         if not rest:
-            raise UsageError("say what: /draw a red circle, /say seven green birds")
+            raise UsageError("say what: /draw a red circle, /say seven green birds, /animate a falling ball")
         self.say(attachments.split(rest), make)
 
     def set(self, rest: str) -> None:
@@ -217,8 +225,10 @@ COMMANDS: dict[str, Callable[[Talk, str], None]] = {
     "?": Talk.help,
     "image": Talk.image,
     "audio": Talk.audio,
+    "video": Talk.video,
     "draw": Talk.draw,
     "say": Talk.speak,
+    "animate": Talk.animate,
     "set": Talk.set,
     "show": Talk.show,
     "regen": Talk.regen,

@@ -29,6 +29,9 @@ Images = Annotated[
 Audios = Annotated[
     list[Path] | None, typer.Option("--audio", metavar="FILE", help="Attach a sound; may be repeated.")
 ]
+Videos = Annotated[
+    list[Path] | None, typer.Option("--video", metavar="FILE", help="Attach a clip; may be repeated.")
+]
 Temperature = Annotated[
     float | None, typer.Option("--temp", metavar="N", min=0.0, help="0 = always the likeliest token.")
 ]

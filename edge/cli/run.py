@@ -23,7 +23,11 @@ from edge.options import SamplingOptions
 if TYPE_CHECKING:
     from edge.model import Model
 
-BY_ENDING: dict[str, Kind] = {".png": "image", ".wav": "audio", ".txt": "text", ".md": "text"}
+BY_ENDING: dict[str, Kind] = {
+    ".png": "image", ".wav": "audio", ".webp": "video", ".gif": "video", ".mp4": "video",
+    ".txt": "text", ".md": "text",
+}  # fmt: skip
+NOUNS = {"image": "picture", "audio": "sound", "video": "video"}
 INTERRUPTED = 130
 
 
@@ -51,13 +55,17 @@ def command(
     system: flags.System = None,
     image: flags.Images = None,
     audio: flags.Audios = None,
+    video: flags.Videos = None,
     make: Annotated[
         Kind | None, typer.Option("--make", help="Answer with this; default: the model chooses.")
     ] = None,
     target: Annotated[
         str | None,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="Answer into .png, .wav, .txt, or - for bytes on stdout."
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Answer into .png, .wav, .webp, .gif, .mp4, .txt, or - for bytes on stdout.",
         ),
     ] = None,
     temp: flags.Temperature = None,
@@ -75,7 +83,9 @@ def command(
     if name is None:
         raise UsageError("no model is named: edge run pico 'Draw a red circle.'")
     request = Request(
-        parts=attachments.gather(image or [], audio or [], typed([*words, prompt_flag]), piped()),
+        parts=attachments.gather(
+            image or [], audio or [], typed([*words, prompt_flag]), piped(), clips=video or []
+        ),
         system=system,
         make=kind_of(target, make),
         target=target,
@@ -83,7 +93,7 @@ def command(
         as_json=as_json,
     )
     if not request.parts:
-        raise UsageError("the prompt is empty: add words, --image, --audio, or pipe text in")
+        raise UsageError("the prompt is empty: add words, --image, --audio, --video, or pipe text in")
     import edge
 
     with edge.load(name, engine=flags.engine(context, threads)) as loaded:
@@ -111,6 +121,10 @@ def kind_of(target: str | None, make: Kind | None) -> Kind | None:
         )
     if make not in (None, BY_ENDING[ending]):
         raise UsageError(f"--make {make} and -o {target} disagree: leave one of them out")
+    if BY_ENDING[ending] == "video":
+        from edge.media import video
+
+        video.check_writable(target)  # what is missing for .mp4 is said before the model works
     return BY_ENDING[ending]
 
 
@@ -136,7 +150,7 @@ def answer(model: Model, request: Request) -> None:
 def deliver(shown: Shown, request: Request) -> None:
     """Put the answer into the file, or its bytes on stdout."""
     target = str(request.target)
-    data = payload(shown, request.make)
+    data = payload(shown, request.make, ".webp" if target == "-" else Path(target).suffix)
     if target == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -147,21 +161,24 @@ def deliver(shown: Shown, request: Request) -> None:
     output.note(f"[saved to {target}]")
 
 
-def payload(shown: Shown, make: Kind | None) -> bytes:
+def payload(shown: Shown, make: Kind | None, ending: str) -> bytes:
     """The one thing that was asked for; without a wish, the first medium, else the text.
+
+    A clip is written in the format of `ending`.
 
     Raises:
         EdgeError: the model answered with something else.
     """
     if shown.pictures and make in (None, "image"):
         return bytes(shown.pictures[0].png())
+    if shown.clips and make in (None, "video"):
+        return bytes(shown.clips[0].encoded(ending))
     if shown.sound is not None and make in (None, "audio"):
         return bytes(shown.sound.wav())
     if make in (None, "text"):
         return (shown.text.strip() + "\n").encode()
-    wanted = "picture" if make == "image" else "sound"
     raise EdgeError(
-        f"the model made no {wanted}, it answered {shown.text.strip()[:60]!r}: try another --seed"
+        f"the model made no {NOUNS[make]}, it answered {shown.text.strip()[:60]!r}: try another --seed"
     )
 
 

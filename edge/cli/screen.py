@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from edge.cli import output
-from edge.events import AudioChunk, Event, Finished, ImageMade, MediaProgress, TextDelta
+from edge.events import AudioChunk, Event, Finished, ImageMade, MediaProgress, TextDelta, VideoMade
 
 
 @dataclass
@@ -25,6 +25,7 @@ class Shown:
 
     text: str = ""
     pictures: list[Any] = field(default_factory=list)  # of edge.media.image.Picture
+    clips: list[Any] = field(default_factory=list)  # of edge.media.video.Clip
     sound: Any | None = None  # edge.media.audio.Sound, all spans joined
     files: list[Path] = field(default_factory=list)
     finished: Finished = field(default_factory=lambda: Finished("end"))
@@ -57,6 +58,8 @@ class Screen:
                     self._draw_progress(event)
                 case ImageMade():
                     self._take_picture(event, shown)
+                case VideoMade():
+                    self._take_clip(event, shown)
                 case AudioChunk():
                     chunks.append(event)
                 case Finished():
@@ -90,6 +93,19 @@ class Screen:
             terminal_image.show(picture.pixels, self.out)
         if self.folder is not None:
             self._keep(picture, "picture", ".png", shown)
+
+    def _take_clip(self, event: VideoMade, shown: Shown) -> None:
+        from edge.media.video import Clip
+
+        clip = Clip(event.frames, event.frame_seconds)
+        shown.clips.append(clip)
+        if self.pictures and self.out is not None:
+            from edge.cli import terminal_image
+
+            self.new_line()
+            terminal_image.play(clip.frames, clip.frame_seconds, self.out)
+        if self.folder is not None:
+            self._keep(clip, "video", ".webp", shown)
 
     def _take_sound(self, chunks: list[AudioChunk], shown: Shown) -> None:
         import numpy as np

@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TextIO
 
 import numpy as np
@@ -37,6 +38,22 @@ def show(pixels: Pixels, out: TextIO, *, max_columns: int | None = None) -> bool
     columns = min(max_columns or _COLUMNS, room)
     out.write(encode(pixels, way, columns, truecolor=_truecolor(os.environ)) + "\n")
     out.flush()
+    return True
+
+
+def play(frames: Pixels, seconds: float, out: TextIO, *, wait: Callable[[float], None] = time.sleep) -> bool:
+    """Draw (n, height, width, 3) uint8 one over the other, once through; the first alone where pixels stay.
+
+    Half blocks are text, so that the cursor can go back up over them; graphics protocols show one picture.
+    """
+    if protocol(os.environ) != "blocks" or not show(frames[0], out):
+        return show(frames[0], out)
+    columns = min(_COLUMNS, max(2, shutil.get_terminal_size().columns - 1))
+    for frame in frames[1:]:
+        wait(seconds)
+        drawn = encode(frame, "blocks", columns, truecolor=_truecolor(os.environ))
+        out.write(f"\x1b[{drawn.count(chr(10)) + 1}A\r{drawn}\n")
+        out.flush()
     return True
 
 

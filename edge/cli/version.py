@@ -10,6 +10,7 @@ import typer
 from edge import __version__
 from edge.cli import flags, output
 
+OPTIONAL = {"av": "video"}  # distribution -> the extra that brings it
 LIBRARIES = (
     "llama_cpp_python",
     "onnxruntime",
@@ -31,6 +32,11 @@ def versions() -> dict[str, str]:
             found[library] = version(library)
         except PackageNotFoundError:
             found[library] = "missing"
+    for library, extra in OPTIONAL.items():
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            found[library] = f"not installed (extra {extra!r})"
     return found
 
 

@@ -10,14 +10,18 @@ from typing import Literal
 
 from edge.messages import Part, Text
 
-Kind = Literal["text", "image", "audio"]
-TASKS: Mapping[str, str] = {"image": "draw", "audio": "speak"}  # kind asked for -> name of the wording
+Kind = Literal["text", "image", "audio", "video"]
+TASKS: Mapping[str, str] = {
+    "image": "draw",
+    "audio": "speak",
+    "video": "animate",
+}  # kind asked for -> name of the wording
 
 
 def worded(prompts: Mapping[str, str], parts: list[Part], make: Kind | None) -> tuple[list[Part], str]:
     """The message, and the very words that a sound must say ("" where there are none).
 
-    Only a message of text alone is a subject: with a picture or sound in it, it is a question about that.
+    Only a message of text alone is a subject: with a medium in it, it is a question about that.
     """
     template = prompts.get(TASKS.get(make or "", ""), "")
     if len(parts) != 1 or not isinstance(parts[0], Text) or "{text}" not in template:

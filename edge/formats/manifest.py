@@ -26,6 +26,7 @@ MODALITIES = ("text", "image", "audio", "video")
 CODECS = {
     ("image", "in"): "image_encoder", ("image", "out"): "image_decoder",
     ("audio", "in"): "audio_encoder", ("audio", "out"): "audio_decoder",
+    ("video", "in"): "image_encoder", ("video", "out"): "image_decoder",  # frames are pictures
 }  # fmt: skip
 
 
@@ -46,7 +47,7 @@ class Manifest:
     family: str
     member: str
     architecture: str
-    modalities: Mapping[str, tuple[str, ...]]  # "in" and "out" -> "text", "image", "audio"
+    modalities: Mapping[str, tuple[str, ...]]  # "in" and "out" -> some of MODALITIES
     vocabulary: Vocabulary
     files: Mapping[str, FileEntry]  # by role: "decoder", "image_encoder", "report"
     context_length: int  # tokens

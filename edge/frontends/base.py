@@ -16,13 +16,14 @@ class Frontend(Protocol):
 
     @property
     def kind(self) -> str:
-        """ "image" or "audio"."""
+        """ "image", "audio" or "video"."""
 
     def encode(self, media: Any) -> Segment:
-        """The prompt piece of one picture or sound, openers and closers included."""
+        """The prompt piece of one picture, sound or clip, openers and closers included."""
 
     def decode(self, ids: Sequence[int]) -> Any:
-        """Pixels (h, w, 3) uint8 or samples (n,) float32 of a span of ids, without its opener and closer.
+        """Pixels (h, w, 3) uint8, samples (n,) float32 or frames (n, h, w, 3) uint8 of a span of ids,
+        without its opener and closer.
 
         Raises:
             ModalityError: this frontend only reads.

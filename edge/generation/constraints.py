@@ -1,7 +1,8 @@
 """The modality grammar: which ids may come next.
 
 Job: a small pure state machine over ids. In text: text ids, the end, the openers that the request allows. In
-a picture: exactly `span` codes, then the closer. In a sound: codes or the closer. It can also force ids.
+a picture: exactly `span` codes, then the closer. In a sound: codes or the closer. In a clip: a frame mark and
+exactly `span` codes, `fewest` to `most` times, then the closer. It can also force ids.
 Ignorance: logits, engines, codecs; it counts ids and knows nothing of their meaning.
 """
 
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 
 from edge.vocabulary import MediaBlock, Vocabulary
 
-Kind = Literal["text", "image", "audio"]
-Mark = Literal["text", "open", "code", "close", "end"]
+Kind = Literal["text", "image", "audio", "video"]
+Mark = Literal["text", "open", "frame", "code", "close", "end"]
 
 MAX_AUDIO = 1000  # codes in one sound; 20 s at 50 codes per second
 _SPEECH_RESERVE = 102  # ids kept free for a sound that must come: two seconds, opener and closer
@@ -70,19 +71,20 @@ class Grammar:
         """A reply that may hold the modalities `makes`.
 
         Args:
-            make: "text" closes all openers; "image" and "audio" must come before the reply may end.
+            make: "text" closes all openers; a medium must come before the reply may end.
             script: text ids that come first, as they are (the transcript of a sound to make).
             max_text: text ids after which the reply ends, or a sound that must come begins.
         """
         self.vocabulary = vocabulary
         self.kind: Kind = "text"  # what the next id belongs to
         self.ended = False
-        self.codes = 0  # in the open span
+        self.codes = 0  # in the open span, or in its last frame
+        self.frames = 0  # begun in the open clip
         self.text = 0
         self._script = list(script)
         self._max_text, self._max_audio = max_text, max_audio
         self._must = None if make is None or make == "text" else vocabulary.block(make)
-        self._at_once = make == "image" or bool(script)
+        self._at_once = make in ("image", "video") or bool(script)
         wanted: Collection[str] = () if make == "text" else (make,) if make else makes
         self._openers = {b.opener: b for b in vocabulary.blocks if b.kind in wanted}
         self._open: MediaBlock | None = None
@@ -95,7 +97,7 @@ class Grammar:
             room: ids that still fit into the context.
         """
         if self._open is not None:
-            return (self._open.closer,) if self._full(self._open, room) else ()
+            return self._forced_media(self._open, room)
         if self._must is None:
             return tuple(self._script[:room])
         pressed = self._spent() or room <= _SPEECH_RESERVE
@@ -105,13 +107,11 @@ class Grammar:
     def allowed(self, room: int) -> Allowed | None:
         """The candidates for the next id; None where the reply is cut: no budget or no room left."""
         if self._open is not None:
-            block = self._open
-            closer = (block.closer,) if block.span is None and self.codes else ()
-            return Allowed(block.base, block.base + block.size, closer)
+            return self._allowed_media(self._open)
         if self._spent() or room <= 0:
             return None
         ends = () if self._must is not None else self.vocabulary.end
-        openers = tuple(i for i, block in self._openers.items() if room >= (block.span or 1) + 2)
+        openers = tuple(i for i, block in self._openers.items() if room >= block.shortest)
         return self._text(tuple(i for i in (*ends, *openers) if i >= self.vocabulary.text_size))
 
     def accept(self, token: int) -> Mark:
@@ -136,25 +136,49 @@ class Grammar:
         self.text += 1
         return "text"
 
+    # --- inside of a span -------------------------------------------------------------------------
+
+    def _forced_media(self, block: MediaBlock, room: int) -> tuple[int, ...]:
+        if not self._whole(block):
+            return ()
+        if self.frames < block.fewest and block.frame is not None:
+            return (block.frame,)
+        if block.span is None:
+            last = self.codes >= self._max_audio or room <= 1
+        else:
+            last = self.frames >= block.most or block.frame is None or room < block.span + 2
+        return (block.closer,) if last else ()
+
+    def _allowed_media(self, block: MediaBlock) -> Allowed:
+        if block.frame is not None and self._whole(block):  # one more frame, or the end
+            return Allowed(0, 0, (block.frame, block.closer))
+        closer = (block.closer,) if self._whole(block) else ()
+        return Allowed(block.base, block.base + block.size, closer)
+
     def _accept_media(self, block: MediaBlock, token: int) -> Mark:
-        if block.holds(token) and (block.span is None or self.codes < block.span):
+        whole = self._whole(block)
+        if block.holds(token) and (block.span is None or not whole):
             self.codes += 1
             return "code"
-        if token == block.closer and (self.codes > 0 if block.span is None else self.codes == block.span):
+        if token == block.frame and whole and self.frames < block.most:
+            self.frames, self.codes = self.frames + 1, 0
+            return "frame"
+        if token == block.closer and whole and (block.frame is None or self.frames >= block.fewest):
             self._open, self.kind = None, "text"
             return "close"
         raise ValueError(f"id {token} cannot come after {self.codes} codes of {block.kind}")
 
+    def _whole(self, block: MediaBlock) -> bool:
+        """No code is missing: a sound has one, a picture all, a clip all of its last frame or none begun."""
+        if block.frame is not None and self.frames == 0:
+            return True
+        return self.codes > 0 if block.span is None else self.codes == block.span
+
     def _begin(self, block: MediaBlock) -> Mark:
-        self._open, self.kind, self.codes = block, block.kind, 0
+        self._open, self.kind, self.codes, self.frames = block, block.kind, 0, 0
         if block is self._must:
             self._must, self._openers = None, {}  # one forced span, then text and the end
         return "open"
-
-    def _full(self, block: MediaBlock, room: int) -> bool:
-        if block.span is not None:
-            return self.codes >= block.span
-        return self.codes > 0 and (self.codes >= self._max_audio or room <= 1)
 
     def _spent(self) -> bool:
         return self._max_text is not None and self.text >= self._max_text

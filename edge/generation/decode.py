@@ -1,7 +1,7 @@
 """The decode loop: reuse what the engine holds, feed the rest, constrain, sample, step.
 
 Job: turn a prompt of segments into a stream of ids, each with what it is. Guidance runs a second sequence,
-fed with the empty prompt, while a picture or sound is open: u + s (c - u) (arXiv:2207.12598).
+fed with the empty prompt, while a medium is open: u + s (c - u) (arXiv:2207.12598).
 Ignorance: text, codecs, chat; which engine it is.
 """
 
@@ -133,7 +133,7 @@ class Decoder:
         """Append the ids to the first sequence, and to the second while a guided span is open."""
         tokens, last = [step.token for step in steps], steps[-1]
         self._recent += tokens
-        if guided and last.mark == "code":
+        if guided and last.mark in ("code", "frame"):
             both = self.engine.step([last.token, last.token])
             self._held += tokens
             return both[0], both[1]

@@ -1,4 +1,4 @@
-"""From ids to events: text that is never half a character, pictures and sounds through their codecs.
+"""From ids to events: text that is never half a character, media through their codecs.
 
 Job: route the stream of one reply, count its tokens, keep its parts and ids for the history.
 Ignorance: how the ids were chosen; how events are shown.
@@ -10,6 +10,7 @@ import codecs
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 
@@ -24,15 +25,17 @@ from edge.events import (
     TextDelta,
     Timings,
     Usage,
+    VideoMade,
 )
 from edge.frontends.base import Frontend
 from edge.generation.constraints import Kind
 from edge.generation.decode import Step, Stop
 from edge.media.spectrum import SAMPLE_RATE
-from edge.messages import Audio, Image, Part, Text
+from edge.media.video import FRAME_SECONDS
+from edge.messages import Audio, Image, Part, Text, Video
 from edge.vocabulary import MediaBlock, Vocabulary
 
-_PROGRESS_EVERY = {"image": 4, "audio": 25}  # codes between two progress events
+_PROGRESS_EVERY = {"image": 4, "audio": 25, "video": 13}  # codes between two progress events
 
 
 @dataclass
@@ -46,7 +49,7 @@ class Router:
     encode_seconds: float = 0.0
     ids: list[int] = field(default_factory=list)  # all but the end, and but a span that did not close
     parts: list[Part] = field(default_factory=list)
-    counts: dict[Kind, int] = field(default_factory=lambda: {"text": 0, "image": 0, "audio": 0})
+    counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(get_args(Kind), 0))
 
     def __post_init__(self) -> None:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
@@ -71,7 +74,9 @@ class Router:
         now = time.perf_counter()
         first = (self._first or now) - self.started
         counts = self.counts
-        usage = Usage(prompt_tokens, cached_tokens, counts["text"], counts["image"], counts["audio"])
+        usage = Usage(
+            prompt_tokens, cached_tokens, counts["text"], counts["image"], counts["audio"], counts["video"]
+        )
         return Finished(
             reason, usage, Timings(first, now - self.started, self.encode_seconds, self._decode_seconds)
         )
@@ -122,13 +127,18 @@ class Router:
             pixels = np.asarray(media, dtype=np.uint8)
             self.parts.append(Image(pixels))
             return ImageMade(pixels, ids)
+        if kind == "video":
+            frames = np.asarray(media, dtype=np.uint8)
+            self.parts.append(Video(frames, FRAME_SECONDS))
+            return VideoMade(frames, FRAME_SECONDS, ids)
         samples = np.asarray(media, dtype=np.float32)
         self.parts.append(Audio(samples, SAMPLE_RATE))
         return AudioChunk(samples, SAMPLE_RATE, ids)
 
     def _progress(self, kind: Kind) -> MediaProgress:
         block = self._block(kind)
-        return MediaProgress(block.kind, len(self._span) - 1, block.span)
+        total = None if block.frame is not None else block.span
+        return MediaProgress(block.kind, len(self._span) - 1, total)
 
     def _block(self, kind: Kind) -> MediaBlock:
         return next(block for block in self.vocabulary.blocks if block.kind == kind)

@@ -138,7 +138,7 @@ def _decode(data: bytes, kind: str, name: str) -> Pixels:
         if opened.width * opened.height > MAX_PIXELS:
             raise _too_large(name, opened.width, opened.height)
         opened.load()
-        return _rgb(_upright(opened, ImageOps))
+        return rgb(_upright(opened, ImageOps))
 
 
 def _too_large(name: str, width: int, height: int) -> MediaError:
@@ -155,7 +155,8 @@ def _upright(opened: PillowImage, operations: Any) -> PillowImage:
         return opened
 
 
-def _rgb(opened: PillowImage) -> Pixels:
+def rgb(opened: PillowImage) -> Pixels:
+    """The pixels of an open picture, (height, width, 3); what is transparent shows white."""
     from PIL import Image as Pillow
 
     if opened.mode.startswith("I"):  # 16-bit grey

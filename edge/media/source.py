@@ -24,6 +24,7 @@ _STARTS = (
 _CONTAINERS = {(b"RIFF", b"WAVE"): "WAV", (b"RIFF", b"WEBP"): "WebP", (b"RIFF", b"AVI "): "AVI",
                (b"FORM", b"AIFF"): "AIFF", (b"FORM", b"AIFC"): "AIFF"}  # fmt: skip
 _BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"avif": "AVIF", b"M4A ": "M4A"}
+_ATOMS = (b"moov", b"mdat", b"wide")  # how QuickTime files older than `ftyp` start
 _MPEG_LAYER_3 = {0xFA, 0xFB, 0xF2, 0xF3, 0xE2, 0xE3}  # second byte of a frame header, ISO 11172-3 and 13818-3
 
 
@@ -72,6 +73,8 @@ def kind(data: bytes) -> str:
         return container
     if data[4:8] == b"ftyp":
         return _BRANDS.get(data[8:12], "MP4")
+    if data[4:8] in _ATOMS:
+        return "MOV"
     for start, name in _STARTS:
         if data.startswith(start):
             return name

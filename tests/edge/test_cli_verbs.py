@@ -121,7 +121,7 @@ def test_media_made_without_o_are_saved_in_the_current_folder(edge: Run) -> None
     ("words", "code", "said"),
     [
         (("run", "tiny"), 2, b"the prompt is empty"),
-        (("run", "tiny", "x", "-o", "out.mp4"), 2, b"ends in .mp4"),
+        (("run", "tiny", "x", "-o", "out.exe"), 2, b"ends in .exe"),
         (("run", "tiny", "x", "-o", "out.png", "--make", "audio"), 2, b"disagree"),
         (("run", "tiny", "x", "--image", "gone.png"), 3, b"there is no file gone.png"),
         (("run", "nobody", "x"), 3, b"nobody"),

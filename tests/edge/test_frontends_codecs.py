@@ -19,7 +19,7 @@ from edge.onnx_session import OnnxSession
 from edge.vocabulary import NATIVE, MediaBlock
 from tests import tiny
 
-IMAGE, AUDIO = NATIVE.blocks
+IMAGE, AUDIO, _ = NATIVE.blocks
 
 
 @pytest.fixture(scope="module")
