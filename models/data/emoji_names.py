@@ -138,7 +138,7 @@ _SIGNS = ("aries", "taurus", "gemini", "cancer", "leo", "virgo", "libra", "scorp
 _NO_ARTICLE = (
     "corn", "bread", "bacon", "butter", "salt", "garlic", "broccoli", "sushi", "spaghetti", "popcorn", "ice", "candy", "soap", "yarn", "thread",
     "dna", "coral", "fog", "fire", "rice", "dango", "oden", "falafel", "fondue", "sake", "food", "custard", "wood", "rain", "people", "paper",
-    "sweat", "steam", "lightning", "money", "luggage", "lipstick",
+    "snow", "sweat", "steam", "lightning", "money", "luggage", "lipstick",
 )  # fmt: skip
 _SINGULAR_IN_S = (
     "cactus",
