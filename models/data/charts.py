@@ -33,7 +33,7 @@ _FLOOR, _STEP = 60, 6  # where 0 is, and from value to value, with a scale
 _PRINTED_STEP = 5.25  # leaves room for the numbers above
 _LEFT, _RIGHT = 12, 62
 _NUMERAL = 9.5  # units per em
-_SUPERSAMPLE = 4
+_CANVAS = 256  # pixels a side at least, before reduction: the same picture at every side
 _APART = 100.0  # RGB distance of a colour from the paper
 
 
@@ -254,7 +254,7 @@ def _ink(paper: str) -> palette.RGB:
 def _canvas(
     paper: str, rng: np.random.Generator, side: int
 ) -> tuple[Image.Image, ImageDraw.ImageDraw, float]:
-    big = side * _SUPERSAMPLE
+    big = side * -(-_CANVAS // side)
     canvas = Image.new("RGB", (big, big), palette.vary(palette.PAPERS[paper], rng, 3))
     return canvas, ImageDraw.Draw(canvas), big / _UNITS
 
@@ -277,13 +277,12 @@ def _scale() -> list[_Text]:
 def _written(
     canvas: Image.Image, texts: list[_Text], family: str, paper: str, side: int
 ) -> NDArray[np.uint8]:
-    """The canvas at its final side, with the numbers written at that side: sharper than reduced ones."""
-    small = canvas.reduce(_SUPERSAMPLE)
-    pen, k = ImageDraw.Draw(small), side / _UNITS
+    """The canvas with its numbers, reduced to its final side."""
+    pen, k = ImageDraw.Draw(canvas), canvas.width / _UNITS
     font = fonts.face(family, True, _NUMERAL * k)
     for text, x, y in texts:
         pen.text((x * k, y * k), text, font=font, fill=_ink(paper), anchor="ms")
-    return np.asarray(small)
+    return np.asarray(canvas.reduce(canvas.width // side))
 
 
 def _number_at(texts: list[_Text], paper: str, x: float, y: float) -> tuple[str, str]:

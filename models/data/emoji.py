@@ -34,7 +34,8 @@ PLACES = (
     ("on the left", "in the middle", "on the right"),
     ("at the bottom left", "at the bottom", "at the bottom right"),
 )
-_SPRITE = 112  # pixels a side of a kept emoji
+_SPRITE = 128  # pixels a side of a kept emoji
+_CANVAS = 128  # pixels a side at least, before reduction: the same picture at every side
 _APART = 70.0  # RGB distance at which ink is seen on a ground
 _PAPERS = ["white"] * 5 + list(palette.PAPERS)  # white six times as often
 _OTHER_SIDE = {"to the left of": "to the right of", "above": "below"}
@@ -100,14 +101,15 @@ class EmojiPicture:
         fade = rng.uniform(-28, 28, 3) * (
             rng.random() < 0.3
         )  # some grounds change a little from top to bottom
-        ramp = np.linspace(0, 1, side)[:, None, None] * fade + np.array(paper, float)
-        canvas = Image.fromarray(np.broadcast_to(np.clip(ramp, 0, 255), (side, side, 3)).astype(np.uint8))
+        big = side * -(-_CANVAS // side)
+        ramp = np.linspace(0, 1, big)[:, None, None] * fade + np.array(paper, float)
+        ground = np.clip(ramp, 0, 255).astype(np.uint8)
+        canvas = Image.fromarray(np.broadcast_to(ground, (big, big, 3)))
         for thing in self.things:
-            pixels = max(1, round(thing.size * side))
-            ink = _sprite(thing.emoji).resize((pixels, pixels), Image.Resampling.BICUBIC)
-            corner = (round(thing.x * side - pixels / 2), round(thing.y * side - pixels / 2))
-            canvas.paste(ink, corner, ink)
-        return np.asarray(canvas)
+            pixels = max(1, round(thing.size * big))
+            ink = _sprite(thing.emoji).resize((pixels, pixels), Image.Resampling.BILINEAR)
+            canvas.paste(ink, (round(thing.x * big - pixels / 2), round(thing.y * big - pixels / 2)), ink)
+        return np.asarray(canvas.reduce(big // side))
 
     def cells(self) -> list[tuple[str, str]]:
         """(name, colour of the pixel) where an emoji covers the middle of the cell."""

@@ -24,6 +24,7 @@ from models.data.picture import GRID, GROUND, Asked
 
 Split = Literal["train", "heldout"]
 SIDE = 64  # the side that sizes are given for
+_CANVAS = 256  # pixels a side at least, before reduction: hinting moves letters by less than a quarter pixel
 SMALLEST, LARGEST = 10.0, 18.0  # pixels per em at SIDE
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -94,13 +95,14 @@ class Lettering:
         return " ".join(self.lines)
 
     def draw(self, rng: np.random.Generator, side: int = SIDE) -> NDArray[np.uint8]:
-        canvas = Image.new("RGB", (side, side), palette.vary(palette.PAPERS[self.paper], rng, 4))
+        big = side * -(-_CANVAS // side)
+        canvas = Image.new("RGB", (big, big), palette.vary(palette.PAPERS[self.paper], rng, 4))
         ink = palette.vary(palette.COLOURS[self.ink], rng, 12)
         pen = ImageDraw.Draw(canvas)
-        font = fonts.face(self.family, self.bold, self.size * side / SIDE)
-        for line in self._layout(side):
+        font = fonts.face(self.family, self.bold, self.size * big / SIDE)
+        for line in self._layout(big):
             pen.text((line.x, line.baseline), line.text, font=font, fill=ink, anchor="ls")
-        return np.asarray(canvas)
+        return np.asarray(canvas.reduce(big // side))
 
     def _layout(self, side: int) -> list[_Line]:
         em = self.size * side / SIDE
@@ -118,13 +120,13 @@ class Lettering:
 
     def cells(self) -> list[tuple[str, str]]:
         """(letter, colour of the ink) where the box of a letter, as high as its line, covers the middle."""
-        middles = [(i + 0.5) * SIDE / GRID for i in range(GRID)]
-        layout = self._layout(SIDE)
-        letters = [[self._letter(layout, x, y) for x in middles] for y in middles]
-        return [(letter, self.ink) if letter else GROUND for row in letters for letter in row]
+        middles = [(i + 0.5) * _CANVAS / GRID for i in range(GRID)]
+        layout = self._layout(_CANVAS)
+        letters = [self._letter(layout, x, y) for y in middles for x in middles]
+        return [(letter, self.ink) if letter else GROUND for letter in letters]
 
     def _letter(self, layout: list[_Line], x: float, y: float) -> str:
-        font = fonts.face(self.family, self.bold, self.size)
+        font = fonts.face(self.family, self.bold, self.size * _CANVAS / SIDE)
         for line in layout:
             left, top, right, bottom = line.box
             if top <= y < bottom and left <= x < right:
@@ -210,15 +212,15 @@ def sample(rng: np.random.Generator, split: Split = "train", *, words: Sequence[
             texts = [t.capitalize() if case < 0.12 else t.upper() for t in texts]
         family, bold = _say(rng, *fonts.FAMILIES), bool(rng.random() < 0.5)
         if size := _fitting(texts, family, bold, float(rng.uniform(SMALLEST, LARGEST + 0.5))):
-            return _styled(rng, Lettering(tuple(texts), family, bold, size, *_colours(rng)))
+            return _styled(rng, Lettering(tuple(texts), family, bold, size, *_colours(rng, size)))
 
 
 def _fitting(texts: Sequence[str], family: str, bold: bool, size: float) -> float:
     """The size in half pixels at which every line fits, at most the given one; 0 where even the smallest is too wide."""
-    size = int(size * 2) / 2
+    size, scale = int(size * 2) / 2, _CANVAS / SIDE
     while size >= SMALLEST:
-        widths = (right - left for left, _, right, _ in (_box(t, family, bold, size) for t in texts))
-        if max(widths) <= SIDE - 2 * _MARGIN:
+        widths = (right - left for left, _, right, _ in (_box(t, family, bold, size * scale) for t in texts))
+        if max(widths) <= _CANVAS - 2 * _MARGIN * scale:
             return size
         size -= 0.5
     return 0.0
@@ -231,10 +233,11 @@ def _styled(rng: np.random.Generator, plain: Lettering) -> Lettering:
     return Lettering(plain.lines, plain.family, plain.bold, plain.size, plain.ink, plain.paper, across, down, align, tells)  # fmt: skip
 
 
-def _colours(rng: np.random.Generator) -> tuple[str, str]:
-    """(ink, paper) that can be read: the contrast is 3.5 or more."""
+def _colours(rng: np.random.Generator, size: float) -> tuple[str, str]:
+    """(ink, paper) that can be read: the contrast is 3.5 or more, 4.5 for small text."""
+    needed = 4.5 if size < 12 else 3.5
     ink = _say(rng, *["black"] * 5, "white", "white", *palette.COLOURS)
-    seen = [p for p, rgb in palette.PAPERS.items() if palette.contrast(palette.COLOURS[ink], rgb) >= 3.5]
+    seen = [p for p, rgb in palette.PAPERS.items() if palette.contrast(palette.COLOURS[ink], rgb) >= needed]
     return ink, "white" if "white" in seen and rng.random() < 0.4 else _say(rng, *seen)
 
 
