@@ -27,10 +27,16 @@ def _state(run: Path, prefix: str = "") -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
+def _place(name: str) -> int:
+    return int(name.split(".")[2])
+
+
 def load_image_codec(runs: Path) -> ImageCodec:
     """The trained picture codec (the semantic head stays behind), in eval mode."""
     state = _state(runs / "image_codec", "0.")
-    codec = ImageCodec(width=state["encoder.head.weight"].shape[1]).to(memory_format=torch.channels_last)
+    width = state["encoder.head.weight"].shape[1]
+    last = max((k for k in state if k.startswith("decoder.body.") and k.endswith(".weight")), key=_place)
+    codec = ImageCodec(width, scale=width // 4 // state[last].shape[1]).to(memory_format=torch.channels_last)
     codec.load_state_dict(state)
     return codec.eval()
 

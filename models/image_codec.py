@@ -1,4 +1,4 @@
-"""The picture codec: 64 x 64 RGB to 8 x 8 FSQ codes and back.
+"""The picture codec: 64 x 64 RGB to 8 x 8 FSQ codes, and back to 64 x 64 or, sharper, to 128 x 128.
 
 Job: plain convolutions with residuals (no norm, no attention, no GAN), fully convolutional, ONNX-clean.
 Ignorance: data, losses, token ids.
@@ -49,11 +49,18 @@ class ImageEncoder(nn.Module):
 
 
 class ImageDecoder(nn.Module):
-    """Quantized latents (batch, 4, h, w) -> pixels (batch, 3, 8h, 8w)."""
+    """Quantized latents (batch, 4, h, w) -> pixels (batch, 3, 8h, 8w), times `scale`."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, scale: int) -> None:
         super().__init__()
-        half, quarter = width // 2, width // 4
+        half, quarter, eighth = width // 2, width // 4, width // 8
+        finer = [
+            nn.Conv2d(quarter, eighth * 4, 3, padding=1),
+            nn.PixelShuffle(2),
+            Residual(eighth),
+            nn.SiLU(),
+        ]
+        last = eighth if scale == 2 else quarter
         self.body = nn.Sequential(
             nn.Conv2d(4, width, 3, padding=1),
             *(Residual(width) for _ in range(4)),
@@ -64,7 +71,8 @@ class ImageDecoder(nn.Module):
             nn.PixelShuffle(2),  # (w/4, 32, 32)
             Residual(quarter),
             nn.SiLU(),
-            nn.Conv2d(quarter, 12, 3, padding=1),
+            *(finer if scale == 2 else ()),  # (w/8, 64, 64)
+            nn.Conv2d(last, 12, 3, padding=1),
             nn.PixelShuffle(2),
         )
 
@@ -74,12 +82,12 @@ class ImageDecoder(nn.Module):
 
 
 class ImageCodec(nn.Module):
-    """Encoder, quantizer, decoder; `width` is the dial of size."""
+    """Encoder, quantizer, decoder; `width` is the dial of size, `scale` (1 or 2) the pixels made per pixel read."""
 
-    def __init__(self, width: int = 192) -> None:
+    def __init__(self, width: int = 192, scale: int = 1) -> None:
         super().__init__()
-        self.width = width
-        self.encoder, self.fsq, self.decoder = ImageEncoder(width), FSQ(), ImageDecoder(width)
+        self.width, self.scale = width, scale
+        self.encoder, self.fsq, self.decoder = ImageEncoder(width), FSQ(), ImageDecoder(width, scale)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruction (not clipped) and quantized latents."""
@@ -93,7 +101,7 @@ class ImageCodec(nn.Module):
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
-        """Pixels (batch, 3, 8n, 8n) in [0, 1] of codes (batch, n * n)."""
+        """Pixels (batch, 3, 8n, 8n), times the scale, in [0, 1] of codes (batch, n * n)."""
         n = int(codes.shape[1] ** 0.5)
         pixels: Tensor = self.decoder(self.fsq.decode(codes.view(-1, n, n))).clamp(0, 1)
         return pixels
