@@ -20,7 +20,6 @@ from torch.nn import functional as F
 from models.data import kinds
 from models.data.ahead import ahead
 from models.data.drawing import through_a_camera
-from models.data.picture import GRID
 from models.image_codec import ImageCodec
 from models.training import Run, optimizer, seed_everything
 
