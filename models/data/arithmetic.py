@@ -164,8 +164,8 @@ def small(rng: np.random.Generator, split: Split) -> list[Turn]:
     way, item = choose(rng, split, SUM if op == "+" else DIFFERENCE, pairs)
     a, b = map(int, item.split())
     question = as_typed(rng, way.format(a=a, b=b))
-    if "=" not in way and rng.random() < 0.3:
-        question = as_typed(rng, way.replace(op, "plus" if op == "+" else "minus").format(a=words(a), b=words(b)))  # fmt: skip
+    if op not in way and rng.random() < 0.3:
+        question = as_typed(rng, way.format(a=words(a), b=words(b)))  # fmt: skip
     return [(question, f"{a + b if op == '+' else a - b}.")]
 
 

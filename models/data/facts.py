@@ -30,7 +30,7 @@ _COLOUR = (
     "What is the colour of {x}?", "Do you know what color {x} is?", "{x}: which color?",
 )  # fmt: skip
 _SAYS = (
-    "What does {a} say?", "What sound does {a} make?", "Which sound does the {x} make?", "What noise does {a} make?", "How does {a} sound?", "What does the {x} say?", "How does the {x} go?",
+    "What does {a} say?", "What sound does {a} make?", "Which sound does the {x} make?", "What noise does {a} make?", "Which sound comes from {a}?", "What does the {x} say?", "How does the {x} go?",
     "Which noise does {a} make?", "What sound do you hear from {a}?",
 )  # fmt: skip
 _WHO_SAYS = (

@@ -24,13 +24,13 @@ _WORDS = (*_THINGS, "red", "green", "blue", "happy", "small", "big", "old", "new
 _REPEAT = (
     "Repeat: {x}", "Repeat after me: {x}", "Copy this: {x}", "Write: {x}", "Please repeat: {x}", "Write exactly this: {x}", "Type this: {x}", "Echo: {x}", "Repeat these words: {x}",
 )  # fmt: skip
-_JOIN = ("Write {x} without commas.", "Say these words in one line: {x}.", "Take out the commas: {x}.", "Remove the commas from: {x}.")  # fmt: skip
-_REVERSE = ("Reverse the list: {x}.", "Say these backwards: {x}.", "Turn the order around: {x}.", "Reverse: {x}.", "List these in reverse: {x}.", "Start with the last: {x}.")  # fmt: skip
+_JOIN = ("Write {x} without commas.", "Write these words in one line: {x}.", "Take out the commas: {x}.", "Remove the commas from: {x}.")  # fmt: skip
+_REVERSE = ("Reverse the list: {x}.", "Write these backwards: {x}.", "Turn the order around: {x}.", "Reverse: {x}.", "List these in reverse: {x}.", "Start with the last: {x}.")  # fmt: skip
 _SORT = ("Sort these words: {x}.", "Put in order of the alphabet: {x}.", "Sort from A to Z: {x}.", "Order these: {x}.", "Sort alphabetically: {x}.", "Which order has the alphabet for {x}?")  # fmt: skip
 _UPPER = ("Write in capitals: {x}", "Write in capital letters: {x}", "Make it upper case: {x}", "In big letters: {x}", "Uppercase: {x}")  # fmt: skip
 _LOWER = ("Write in small letters: {x}", "Make it lower case: {x}", "Lowercase: {x}", "No capitals, please: {x}")  # fmt: skip
 _COUNT = ("How many words are here: {x}", "Count the words: {x}", "How many words do you see: {x}", "Number of words: {x}", "Count these words, please: {x}")  # fmt: skip
-_FIRST = ("What is the first word: {x}", "Which word comes first: {x}", "Give me the first word of: {x}", "First word only: {x}", "Say only the first: {x}")  # fmt: skip
+_FIRST = ("What is the first word: {x}", "Which word comes first: {x}", "Give me the first word of: {x}", "First word only: {x}", "Give only the first: {x}")  # fmt: skip
 _LAST = tuple(way.replace("first", "last").replace("First", "Last") for way in _FIRST)
 _LONGEST = ("Which word is longest: {x}?", "What is the longest word: {x}?", "Name the longest of {x}.")
 _MIDDLE = ("Which word is in the middle: {x}?", "Name the middle word: {x}.", "What stands in the middle: {x}?")  # fmt: skip
