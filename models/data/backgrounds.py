@@ -102,9 +102,11 @@ def _pattern(name: str, at: NDArray[np.float64]) -> NDArray[np.float64]:
     """How much ink lies on each pixel, the same geometry at every side."""
     near = np.abs((at * 8) % 1 - 0.5) * 8  # pixels of 64 from the nearest line
     soft = 0.5 * 64 / len(at)  # half a pixel
-    line = np.clip((0.75 + soft - near) / (2 * soft), 0, 1)
+    line: NDArray[np.float64] = np.clip((0.75 + soft - near) / (2 * soft), 0, 1)
     if name == "lined paper":
         return np.broadcast_to(line[:, None], (len(at), len(at)))
     if name == "checked paper":
-        return np.maximum(line[:, None], line[None, :])
-    return np.clip((1.3 + soft - np.hypot(near[:, None], near[None, :])) / (2 * soft), 0, 1)
+        return 1 - (1 - line[:, None]) * (1 - line[None, :])
+    far = np.hypot(near[:, None], near[None, :])
+    dots: NDArray[np.float64] = np.clip((1.3 + soft - far) / (2 * soft), 0, 1)
+    return dots

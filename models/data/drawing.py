@@ -19,7 +19,7 @@ from models.data.things import COLOURS, RING_HOLE, Rgb, Thing, outline
 
 _SUPERSAMPLE = 4
 _STRIPE, _CHECK, _DOTS, _LINE = 2.6, 4.0, 6.0, 2.2  # in pixels of a 64 pixel picture
-_FILL_SPREAD, _GROUND_SPREAD = 14, 4
+_LIGHT_SPREAD, _HUE_SPREAD, _GROUND_SPREAD = 10, 6, 4
 
 
 def draw(
@@ -31,7 +31,8 @@ def draw(
     generators, differ only where the edit says.
     """
     ground_shift = rng.integers(-_GROUND_SPREAD, _GROUND_SPREAD + 1, 3)
-    shifts = rng.integers(-_FILL_SPREAD, _FILL_SPREAD + 1, (len(COLOURS), 3))
+    light = rng.integers(-_LIGHT_SPREAD, _LIGHT_SPREAD + 1, (len(COLOURS), 1))
+    shifts = light + rng.integers(-_HUE_SPREAD, _HUE_SPREAD + 1, (len(COLOURS), 3))  # gray stays gray
     fills = dict(zip(COLOURS, np.clip(np.array(list(COLOURS.values())) + shifts, 0, 255), strict=True))
     sheet = Image.fromarray(backgrounds.paint(background, side, ground_shift))
     for thing in sorted(things, key=lambda t: -t.radius):  # what is inside comes last
@@ -43,9 +44,9 @@ def cells(things: Sequence[Thing]) -> list[tuple[str, str]]:
     """Shape and colour of what covers the middle half of each cell (an eighth of it is enough), row by row."""
     labels = [GROUND] * (GRID * GRID)
     for thing in sorted(things, key=lambda t: -t.radius):
-        mask, (left, top) = _mask(thing, GRID * 8, 1)
+        mask, at = _mask(thing, GRID * 8)
         whole = Image.new("L", (GRID * 8, GRID * 8))
-        whole.paste(mask, (left, top))
+        whole.paste(mask.reduce(_SUPERSAMPLE), at)
         middles = (np.asarray(whole) > 127).reshape(GRID, 8, GRID, 8)[:, 2:6, :, 2:6].mean((1, 3))
         for i in np.flatnonzero(middles.ravel() >= 0.125):
             labels[i] = (thing.shape, thing.colour)
@@ -67,7 +68,7 @@ def through_a_camera(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDA
 
 
 def _draw_thing(sheet: Image.Image, thing: Thing, fill: Rgb) -> None:
-    mask, at = _mask(thing, sheet.width, _SUPERSAMPLE)
+    mask, at = _mask(thing, sheet.width)
     match thing.texture:
         case "solid":
             pass
@@ -86,23 +87,24 @@ def _second(fill: Rgb) -> Rgb:
     return r, g, b
 
 
-def _mask(thing: Thing, side: int, scale: int) -> tuple[Image.Image, tuple[int, int]]:
-    """The filled shape at `scale` times the side, cut to whole pixels around its box, and where it goes."""
+def _mask(thing: Thing, side: int) -> tuple[Image.Image, tuple[int, int]]:
+    """The filled shape, supersampled, cut to whole pixels around its box; and where it goes."""
     left, top, right, bottom = (v * side for v in thing.box)
     x0, y0 = int(np.floor(left)), int(np.floor(top))
     size = (int(np.ceil(right)) - x0 + 1, int(np.ceil(bottom)) - y0 + 1)
-    mask = Image.new("L", (size[0] * scale, size[1] * scale))
+    mask = Image.new("L", (size[0] * _SUPERSAMPLE, size[1] * _SUPERSAMPLE))
     pen = ImageDraw.Draw(mask)
-    pen.polygon(_points(thing, side, scale, (x0, y0)), fill=255)
+    pen.polygon(_points(thing, side, (x0, y0)), fill=255)
     if thing.shape == "ring":
-        pen.polygon(_points(thing, side, scale, (x0, y0), RING_HOLE), fill=0)
+        pen.polygon(_points(thing, side, (x0, y0), RING_HOLE), fill=0)
     return mask, (x0, y0)
 
 
 def _points(
-    thing: Thing, side: int, scale: int, corner: tuple[int, int], share: float = 1.0
+    thing: Thing, side: int, corner: tuple[int, int], share: float = 1.0
 ) -> list[tuple[float, float]]:
     x, y, r = thing.x * side - corner[0], thing.y * side - corner[1], thing.radius * side * share
+    scale = _SUPERSAMPLE
     # half a pixel off: Pillow's polygons speak of pixel centres
     return [((x + r * dx) * scale - 0.5, (y + r * dy) * scale - 0.5) for dx, dy in outline(thing.shape)]
 
@@ -110,7 +112,7 @@ def _points(
 def _contour(thing: Thing, side: int, size: tuple[int, int], at: tuple[int, int]) -> Image.Image:
     """A line along the edge; half of it falls outside of the shape and is cut off."""
     line = Image.new("L", size)
-    points = _points(thing, side, _SUPERSAMPLE, at)
+    points = _points(thing, side, at)
     width = round(2 * _LINE * side / 64 * _SUPERSAMPLE)
     ImageDraw.Draw(line).line([*points, *points[:2]], fill=255, width=width, joint="curve")
     return line

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from models.data.backgrounds import BACKGROUNDS, words
+from models.data.backgrounds import BACKGROUNDS, PLAIN, words
 from models.data.scene_words import clues, larger, singling_out
 from models.data.scenes import Scene, pick_kind, sample
 from models.data.things import (
@@ -24,6 +24,7 @@ from models.data.things import (
     Split,
     Thing,
     article,
+    inside,
     plural,
     wears,
 )
@@ -174,6 +175,8 @@ def _swap(scene: Scene, rng: np.random.Generator) -> Edit | None:
     if len(scene.things) != 2 or len({t.kind for t in scene.things}) == 1:
         return None
     a, b = scene.things
+    if inside(a, b) or inside(b, a):
+        return None
     names = [f"the {_say(rng, *singling_out(scene.things, t)).words()}" for t in (a, b)]
     ask = _say(
         rng, "Swap them.", "Swap the two.", f"Swap {names[0]} and {names[1]}.", "Let them change places."
@@ -236,7 +239,8 @@ def _number(scene: Scene, rng: np.random.Generator) -> Edit | None:
 def _ground(scene: Scene, rng: np.random.Generator) -> Edit | None:
     to = BACKGROUNDS[int(rng.integers(len(BACKGROUNDS)))]
     new = words(to).change
-    ask = _say(rng, "Make the background {c}.", "Change the background to {c}.") if to == new else f"Change the background to {new}."  # fmt: skip
+    ways = ("Change the background to {c}.", *(("Make the background {c}.",) if to in PLAIN else ()))
+    ask = _say(rng, *ways)
     after = replace(scene, background=to)
     return Edit("background", scene, ask.replace("{c}", new), after, f"The background is now {new}.")
 
@@ -254,4 +258,4 @@ def _cap(phrase: str) -> str:
 _EDITS: tuple[Callable[[Scene, np.random.Generator], Edit | None], ...] = (
     _recolour, _reshape, _retexture, _resize, _move, _swap, _add, _remove, _number, _ground,
 )  # fmt: skip
-_SHARES = (0.16, 0.1, 0.12, 0.12, 0.14, 0.05, 0.12, 0.07, 0.06, 0.06)
+_SHARES = (0.1, 0.07, 0.1, 0.11, 0.13, 0.09, 0.19, 0.08, 0.08, 0.05)

@@ -99,8 +99,10 @@ class _Asker:
             asked += [
                 self._property(kind, f"the {clue.words(n)}", t, n > 1) for t, clue, n in self._pointed(kind)
             ]
-        textured = any(t.texture != "solid" for t in self.things) or self.rng.random() < 0.1
-        return [a for a in asked if a.kind != "texture" or textured]
+        plain = self.rng.random() < (0.1 if all(t.texture == "solid" for t in self.things) else 0.4)
+        return [
+            a for a in asked if plain or a.answer != "Solid."
+        ]  # else "Solid." would nearly always be right
 
     def _pointed(self, kind: str) -> list[tuple[Thing, Clue, int]]:
         """(thing, clue, how many it fits): clues that leave `kind` open although all they fit agree in it."""

@@ -76,14 +76,13 @@ def sample(rng: np.random.Generator, split: Split = "train") -> Scene:
     """A random scene. Training ones are never novel. Held-out ones always are: the first thing is an unseen
     colour x shape pair, or (one in six of the pairs) the two shapes are an unseen pair."""
     make = _KINDS[int(rng.choice(len(_KINDS), p=_SHARES))]
-    background = _background(rng)
     met = split == "heldout" and rng.random() < 1 / 6 and make in _PAIRS
     while True:
-        made = Scene(make(rng, "train" if met else split), background)
-        if made.sound and made.novel == (split == "heldout"):
-            return made
-        if rng.random() < 0.3:  # else white things, unseen on white, would be too rare
-            background = _background(rng)
+        things = make(rng, "train" if met else split)
+        for _ in range(int(rng.integers(1, 7))):  # more than once, or white things would be too rare
+            made = Scene(things, _background(rng))
+            if made.sound and made.novel == (split == "heldout"):
+                return made
 
 
 def _background(rng: np.random.Generator) -> str:
