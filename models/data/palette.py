@@ -68,4 +68,5 @@ def nearest(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
     red = (given[..., 0] + table[:, 0]) / 2
     square = (given - table) ** 2
     distance = (2 + red / 256) * square[..., 0] + 4 * square[..., 1] + (3 - red / 256) * square[..., 2]
-    return np.argmin(distance, axis=-1)
+    index: NDArray[np.intp] = distance.argmin(axis=-1)
+    return index
