@@ -55,13 +55,14 @@ def command(
     max_tokens: flags.MaxTokens = None,
     context: flags.Context = None,
     threads: flags.Threads = None,
+    lora: flags.Loras = None,
 ) -> None:
     """Talk with a model: text, pictures and sounds, in and out."""
     waiting = attachments.gather(image or [], audio or [], "", clips=video or [])
     sampling = flags.sampling(temp, top_k, top_p, min_p, seed, max_tokens)
     import edge
 
-    with edge.load(model_flag or model or "pico", engine=flags.engine(context, threads)) as loaded:
+    with edge.load(model_flag or model or "pico", engine=flags.engine(context, threads, lora)) as loaded:
         talk = Talk(loaded, system=system, sampling=sampling, waiting=waiting)
         if sys.stdin.isatty():
             import readline  # line editing and history for input()

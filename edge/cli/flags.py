@@ -59,6 +59,10 @@ Context = Annotated[
 Threads = Annotated[
     int | None, typer.Option("-t", "--threads", metavar="N", min=1, help="Compute threads; default: chosen.")
 ]
+Loras = Annotated[
+    list[Path] | None,
+    typer.Option("--lora", metavar="FILE", help="A LoRA adapter (GGUF) over the model; may be repeated."),
+]
 
 
 def sampling(
@@ -80,6 +84,6 @@ def sampling(
     )
 
 
-def engine(context: int | None, threads: int | None) -> EngineOptions:
-    """What -c and -t mean."""
-    return EngineOptions(context_length=context, threads=threads)
+def engine(context: int | None, threads: int | None, lora: list[Path] | None) -> EngineOptions:
+    """What -c, -t and --lora mean."""
+    return EngineOptions(context_length=context, threads=threads, adapters=tuple(lora or ()))

@@ -76,6 +76,7 @@ def command(
     max_tokens: flags.MaxTokens = None,
     context: flags.Context = None,
     threads: flags.Threads = None,
+    lora: flags.Loras = None,
     as_json: flags.Json = False,
 ) -> None:
     """Answer one prompt and exit; only the answer goes to stdout."""
@@ -96,7 +97,7 @@ def command(
         raise UsageError("the prompt is empty: add words, --image, --audio, --video, or pipe text in")
     import edge
 
-    with edge.load(name, engine=flags.engine(context, threads)) as loaded:
+    with edge.load(name, engine=flags.engine(context, threads, lora)) as loaded:
         answer(loaded, request)
 
 

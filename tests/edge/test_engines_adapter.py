@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,3 +211,23 @@ def test_a_loader_that_refuses_is_an_error_with_the_reason(
     monkeypatch.setattr(lora, "read_adapter", lambda path, base: type("Header", (), {"file_size": 1}))
     with pytest.raises(EngineError, match="unexpected suffix"):
         LlamaCppEngine(base, options(bad))
+
+
+@pytest.mark.parametrize("verb", ["run", "chat"])
+def test_the_command_line_takes_adapters(verb: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    file = adapter(tmp_path / "a.gguf")
+    bad = adapter(tmp_path / "bad.gguf", kind="control")
+
+    def edge(*flags: str) -> subprocess.CompletedProcess[bytes]:
+        words = [verb, str(tiny_bundle), *flags, "--temp", "0", "-n", "8", "-c", "128", "-t", "1"]
+        return subprocess.run(
+            [sys.executable, "-m", "edge.cli.main", *words],
+            input=b"the red bird\n", capture_output=True, check=False, env=os.environ | {"PYTHONPATH": "."},
+        )  # fmt: skip
+
+    plain, adapted = edge(), edge("--lora", str(file), "--lora", str(file))
+    assert (plain.returncode, adapted.returncode) == (0, 0), adapted.stderr
+    assert plain.stdout != adapted.stdout
+    refused = edge("--lora", str(file), "--lora", str(bad))
+    assert refused.returncode == IntegrityError.exit_code
+    assert b"bad.gguf is not a LoRA adapter" in refused.stderr

@@ -1,4 +1,4 @@
-"""A person's JSONL as training rows: the runtime's very ids, weights on answers, errors that name the line."""
+"""A person's JSONL as training rows: the runtime's very ids, weights on answers, errors naming the line."""
 
 from __future__ import annotations
 
