@@ -127,7 +127,7 @@ def _sized(rng: np.random.Generator, radius: float) -> float:
 def _one(rng: np.random.Generator, split: Split) -> tuple[Thing, ...]:
     size = ("small", "medium", "large")[int(rng.choice(3, p=[0.3, 0.4, 0.3]))]
     row, column = (1, 1) if rng.random() < 0.2 else rng.integers(3, size=2)
-    kind = _kinds(rng, split, 1, 0.0 if size == "small" else 0.35)[0]
+    kind = _kinds(rng, split, 1, 0.0 if size == "small" else 0.45)[0]
     radius = _sized(rng, SIZES[size])
     inset = max(0.0, radius * 1.15 + 0.02 - 0.18)  # large things stay on the sheet
     x, y = (_near(rng, np.clip(_THIRDS[i], 0.21 + inset, 0.79 - inset)) for i in (column, row))
@@ -140,7 +140,7 @@ def _aligned(rng: np.random.Generator, split: Split) -> tuple[Thing, ...]:
     along, across = rng.permutation([0.27, 0.73]), rng.uniform(0.32, 0.68)
     turned = rng.random() < 0.5
     things = []
-    textured = 0.2 if min(sizes) >= TEXTURE_FROM else 0.0
+    textured = 0.35 if min(sizes) >= TEXTURE_FROM else 0.0
     for kind, a, size in zip(_kinds(rng, split, 2, textured), along, sizes, strict=True):
         x, y = _near(rng, a), _near(rng, across, 0.04)
         things.append(_thing(kind, *((y, x) if turned else (x, y)), _sized(rng, size)))
@@ -172,7 +172,7 @@ def _inside(rng: np.random.Generator, split: Split) -> tuple[Thing, ...]:
 
 def _count(rng: np.random.Generator, split: Split) -> tuple[Thing, ...]:
     number = int(rng.integers(2, 6))
-    kind = _kinds(rng, split, 1, 0.2 if number < 4 else 0.0)[0]
+    kind = _kinds(rng, split, 1, 0.35 if number < 4 else 0.0)[0]
     return _scattered(rng, [kind] * number)
 
 
@@ -181,13 +181,13 @@ def _mixed(rng: np.random.Generator, split: Split) -> tuple[Thing, ...]:
     first, second = ((1, 2), (2, 1), (2, 2), (1, 3), (3, 1), (2, 3), (3, 2), (1, 4), (4, 1))[
         int(rng.integers(9))
     ]
-    kinds = _kinds(rng, split, 2, 0.15 if first + second < 4 else 0.0)
+    kinds = _kinds(rng, split, 2, 0.3 if first + second < 4 else 0.0)
     return _scattered(rng, [kinds[0]] * first + [kinds[1]] * second)
 
 
 def _several(rng: np.random.Generator, split: Split) -> tuple[Thing, ...]:
     number = 3 + int(rng.choice(3, p=[0.5, 0.3, 0.2]))
-    kinds = _kinds(rng, split, number, 0.2 if number == 3 else 0.0)
+    kinds = _kinds(rng, split, number, 0.3 if number == 3 else 0.0)
     return _in_line(rng, kinds) if number < 5 and rng.random() < 0.3 else _scattered(rng, kinds)
 
 
