@@ -15,33 +15,11 @@ from typing import Literal
 
 import numpy as np
 
+from models.data.counting import asked, comparison, counting, neighbour, number_words, ordering, parity, words
 from models.data.turns import EVERY, Kind, Split, Turn, as_typed, choose, held_out, one, pick, some
 
 Working = Literal["parts", "none"]
 
-_ONES = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 SUM = (
     "What is {a} + {b}?", "What is {a} plus {b}?", "{a} + {b} = ?", "{a} + {b}", "Add {a} and {b}.", "How much is {a} plus {b}?",
     "What is the sum of {a} and {b}?", "Compute {a} + {b}.", "{a} plus {b}?", "Calculate {a} plus {b}.", "Can you add {a} and {b}?",
@@ -61,27 +39,6 @@ _QUOTIENT = (
     "What is {a} divided by {b}?", "Divide {a} by {b}.", "{a} / {b} = ?", "How much is {a} divided by {b}?", "{a} divided by {b}?",
     "How many times does {b} go into {a}?", "Share {a} between {b} people. How many does each get?", "Compute {a} / {b}.",
 )  # fmt: skip
-_BIGGER = (
-    "Which is bigger, {a} or {b}?", "Which number is larger, {a} or {b}?", "What is more, {a} or {b}?", "Name the larger number: {a} or {b}.",
-    "Is {a} or {b} the bigger number?", "Which of the two is greater: {a}, {b}?", "{a} or {b}: which is more?", "Tell me the bigger one of {a} and {b}.",
-)  # fmt: skip
-_SMALLER = tuple(re.sub("bigger|larger|greater", "smaller", way).replace("more", "less") for way in _BIGGER)
-_MORE = (
-    "Is {a} more than {b}?", "Is {a} bigger than {b}?", "Is {a} greater than {b}?", "Is {a} larger than {b}?",
-    "True or not: {a} is more than {b}?", "Would you say that {a} is more than {b}?", "{a} > {b}?", "Do {a} apples count more than {b} apples?",
-)  # fmt: skip
-_AFTER = (
-    "What comes after {a}?", "Which number follows {a}?", "What is the next number after {a}?", "Which number comes right after {a}?",
-    "I count: {a}. What is next?", "What is one more than {a}?", "The number after {a}?", "What number do you say after {a}?",
-)  # fmt: skip
-_BEFORE = (
-    "What comes before {a}?", "Which number is before {a}?", "What is the number before {a}?", "Which number comes right before {a}?",
-    "What is one less than {a}?", "The number before {a}?", "What number do you say before {a}?", "Which number stands just before {a}?",
-)  # fmt: skip
-_PARITY = (
-    "Is {a} even or odd?", "Is {a} odd or even?", "Even or odd: {a}?", "Tell me if {a} is even or odd.", "Is the number {a} even or odd?",
-    "{a}: even or odd?", "Would you call {a} even or odd?", "Do you know if {a} is odd or even?",
-)  # fmt: skip
 _NAMES = ("Anna", "Ben", "Tom", "Lisa", "Maria", "Sam", "Omar", "Mia", "Jack", "Nina", "Ravi", "Lucy")
 _THINGS = ("apples", "books", "coins", "balls", "eggs", "stars", "cups", "cards", "flowers", "birds", "pens", "cakes", "hats", "boxes", "fish", "toys")  # fmt: skip
 _GAINS = (
@@ -100,15 +57,6 @@ _TOO_BIG = (
     "That is too big for me. I only work with small numbers.", "I am not sure. I only know small numbers.",
     "I do not know. Such big numbers are too hard for me.",
 )  # fmt: skip
-
-
-def words(n: int) -> str:
-    """0 to 100 in words: "forty-two"."""
-    if n < 20:
-        return _ONES[n]
-    if n == 100:
-        return "one hundred"
-    return _TENS[n // 10 - 2] + ("-" + _ONES[n % 10] if n % 10 else "")
 
 
 def held_out_operands(a: int, op: str, b: int) -> bool:
@@ -141,12 +89,12 @@ def result(answer: str) -> int | None:
 
 def two_digit_sum(rng: np.random.Generator, split: Split, working: Working = "parts") -> list[Turn]:
     a, b = _operands(rng, split, "+")
-    return [_asked(rng, one(rng, SUM), a, b, sum_answer(a, b, working))]
+    return [_typed(rng, one(rng, SUM), a, b, sum_answer(a, b, working))]
 
 
 def two_digit_difference(rng: np.random.Generator, split: Split, working: Working = "parts") -> list[Turn]:
     a, b = _operands(rng, split, "-")
-    return [_asked(rng, one(rng, DIFFERENCE), a, b, difference_answer(a, b, working))]
+    return [_typed(rng, one(rng, DIFFERENCE), a, b, difference_answer(a, b, working))]
 
 
 def brief(rng: np.random.Generator, split: Split) -> list[Turn]:
@@ -154,7 +102,7 @@ def brief(rng: np.random.Generator, split: Split) -> list[Turn]:
     op = one(rng, "+-")
     a, b = _operands(rng, split, op)
     way = one(rng, _BRIEF) + one(rng, (SUM if op == "+" else DIFFERENCE)[:4])
-    return [_asked(rng, way, a, b, f"{a + b if op == '+' else a - b}.")]
+    return [_typed(rng, way, a, b, f"{a + b if op == '+' else a - b}.")]
 
 
 def small(rng: np.random.Generator, split: Split) -> list[Turn]:
@@ -163,103 +111,22 @@ def small(rng: np.random.Generator, split: Split) -> list[Turn]:
     pairs = [f"{a} {b}" for a in range(11) for b in range(11) if op == "+" or a >= b or b - a < 4]
     way, item = choose(rng, split, SUM if op == "+" else DIFFERENCE, pairs)
     a, b = map(int, item.split())
-    question = as_typed(rng, way.format(a=a, b=b))
+    answer = f"{a + b if op == '+' else a - b}."
     if op not in way and rng.random() < 0.3:
-        question = as_typed(rng, way.format(a=words(a), b=words(b)))  # fmt: skip
-    return [(question, f"{a + b if op == '+' else a - b}.")]
+        return [(as_typed(rng, way.format(a=words(a), b=words(b))), answer)]
+    return [_typed(rng, way, a, b, answer)]
 
 
 def product(rng: np.random.Generator, split: Split) -> list[Turn]:
     way, item = choose(rng, split, _PRODUCT, [f"{a} {b}" for a in range(11) for b in range(11)])
     a, b = map(int, item.split())
-    return [_asked(rng, way, a, b, f"{a * b}.")]
+    return [_typed(rng, way, a, b, f"{a * b}.")]
 
 
 def quotient(rng: np.random.Generator, split: Split) -> list[Turn]:
     way, item = choose(rng, split, _QUOTIENT, [f"{a * b} {b}" for a in range(1, 11) for b in range(1, 11)])
     a, b = map(int, item.split())
-    return [_asked(rng, way, a, b, f"{a // b}.")]
-
-
-def comparison(rng: np.random.Generator, split: Split) -> list[Turn]:
-    """By wording x operands: the larger, the smaller, or yes and no."""
-    sort = int(rng.integers(3))
-    while True:
-        a, b = (int(n) for n in rng.integers(0, 100 if rng.random() < 0.6 else 13, 2))
-        ways = (_BIGGER, _SMALLER, _MORE)[sort]
-        i = int(rng.integers(len(ways)))
-        if a != b and held_out(i, f"{a} {b}") == (split == "heldout"):
-            answers = (f"{max(a, b)}.", f"{min(a, b)}.", "Yes." if a > b else "No.")
-            return [_asked(rng, ways[i], a, b, answers[sort])]
-
-
-def neighbour(rng: np.random.Generator, split: Split) -> list[Turn]:
-    step = 1 if rng.random() < 0.6 else -1
-    way, item = choose(rng, split, _AFTER if step == 1 else _BEFORE, [str(n) for n in range(1, 100)])
-    return [_asked(rng, way, int(item), 0, f"{int(item) + step}.")]
-
-
-def parity(rng: np.random.Generator, split: Split) -> list[Turn]:
-    way, item = choose(rng, split, _PARITY, [str(n) for n in range(100)])
-    return [_asked(rng, way, int(item), 0, f"{item} is {'odd' if int(item) % 2 else 'even'}.")]
-
-
-def counting(rng: np.random.Generator, split: Split) -> list[Turn]:
-    """Up, down, in twos or tens; digits, or words where words are asked for."""
-    first, last, step = _range(rng, split)
-    spelled = rng.random() < 0.3 and max(first, last) <= 20
-    said = [words(n) if spelled else str(n) for n in range(first, last + step, step)]
-    start, stop, by = said[0], said[-1], {2: " by twos", 10: " by tens"}.get(step, "")
-    ways = [
-        "Count from {s} to {e}{by}.",
-        "Please count{by} from {s} to {e}.",
-        "Can you count from {s} to {e}{by}?",
-    ]
-    if first == 1:
-        ways = ["Count to {e}.", "Please count to {e}.", "Can you count to {e}?", "Count up to {e}."]
-    if step == -1:
-        ways = ["Count down from {s} to {e}.", "Count backwards from {s} to {e}."]
-    asked = one(rng, ways).format(s=start, e=stop, by=by)
-    return [(as_typed(rng, asked), ", ".join(said).capitalize() + ".")]
-
-
-def number_words(rng: np.random.Generator, split: Split) -> list[Turn]:
-    ways = (
-        "Write {x} in words.",
-        "How do you write {x} in words?",
-        "Spell the number {x}.",
-        "Say {x} as a word.",
-    )
-    back = (
-        "Write {x} in digits.",
-        "Which number is {x}?",
-        "Write {x} as a number.",
-        "Give me {x} in digits.",
-    )
-    numbers = [str(n) for n in range(101)]
-    if rng.random() < 0.5:
-        way, item = choose(rng, split, ways, numbers)
-        return [(as_typed(rng, way.format(x=item)), words(int(item)).capitalize() + ".")]
-    way, item = choose(rng, split, back, numbers)
-    return [(as_typed(rng, way.format(x=words(int(item)))), f"{item}.")]
-
-
-def ordering(rng: np.random.Generator, split: Split) -> list[Turn]:
-    """Three or four numbers sorted, or the largest or smallest of them; held out by the set of numbers."""
-    while True:
-        numbers = some(
-            rng, [str(n) for n in range(21 if rng.random() < 0.5 else 100)], int(rng.integers(3, 5))
-        )
-        ranked = sorted(numbers, key=int)
-        if (zlib.crc32(" ".join(ranked).encode()) % EVERY == 0) == (split == "heldout"):
-            break
-    ways = {
-        "Sort these numbers: {x}.": ", ".join(ranked), "Put in order: {x}.": ", ".join(ranked),
-        "Sort from small to big: {x}.": ", ".join(ranked), "Sort from big to small: {x}.": ", ".join(ranked[::-1]),
-        "Which is the biggest: {x}?": ranked[-1], "What is the largest of {x}?": ranked[-1], "Which is the smallest: {x}?": ranked[0],
-    }  # fmt: skip
-    way = one(rng, tuple(ways))
-    return [(as_typed(rng, way.format(x=", ".join(numbers))), ways[way] + ".")]
+    return [_typed(rng, way, a, b, f"{a // b}.")]
 
 
 def word_problem(rng: np.random.Generator, split: Split) -> list[Turn]:
@@ -287,8 +154,8 @@ def follow_up(rng: np.random.Generator, split: Split) -> list[Turn]:
         steps = [(w.format(b=b), now + b) for w in ("Now add {b}.", "Plus {b}?", "And {b} more?")]
         steps += [(w.format(b=b), now - b) for w in ("Take away {b}.", "Minus {b}?") if b <= now]
         steps += [(w, now * 2) for w in ("Double it.", "And twice that?") if 0 <= now <= 10]
-        asked, now = steps[int(rng.integers(len(steps)))]
-        turns.append((as_typed(rng, asked), f"{now}."))
+        request, now = steps[int(rng.integers(len(steps)))]
+        turns.append((as_typed(rng, request), f"{now}."))
     if rng.random() < 0.3:
         turns.append((one(rng, ("Is that even or odd?", "Is it odd or even?")), f"{now} is {'odd' if now % 2 else 'even'}."))  # fmt: skip
     return turns
@@ -297,7 +164,7 @@ def follow_up(rng: np.random.Generator, split: Split) -> list[Turn]:
 def too_big(rng: np.random.Generator, split: Split) -> list[Turn]:
     """Honest about what lies outside; held out by the numbers."""
     while True:
-        a, b = (int(n) for n in rng.integers(1000, 99999, 2))
+        a, b = (int(10**n) for n in rng.uniform(2.3, 5, 2))
         if (zlib.crc32(f"{a}/{b}".encode()) % EVERY == 0) == (split == "heldout"):
             break
     way = one(rng, ("What is {a} times {b}?", "What is {a} + {b}?", "Multiply {a} by {b}.", "What is {a} divided by {b}?", "What is the square root of {a}?"))  # fmt: skip
@@ -316,37 +183,38 @@ def _operands(rng: np.random.Generator, split: Split, op: str) -> tuple[int, int
             return a, b
 
 
-def _range(rng: np.random.Generator, split: Split) -> tuple[int, int, int]:
-    """(first, last, step) to count, split by all three."""
-    while True:
-        step = (1, 1, 1, -1, 2, 10)[int(rng.integers(6))]
-        first = 1 if step == 1 and rng.random() < 0.4 else int(rng.integers(0, 30))
-        first = {2: first // 2 * 2, 10: 10}.get(step, first)
-        last = first + step * int(rng.integers(2, 12))
-        if 0 <= last <= 100 and (zlib.crc32(f"{first} {last}".encode()) % EVERY == 0) == (split == "heldout"):
-            return first, last, step
+def _typed(rng: np.random.Generator, way: str, a: int, b: int, answer: str) -> Turn:
+    """Now and then without spaces around the sign: "2+2"."""
+    if rng.random() < 0.2:
+        way = re.sub(r"} ([-+*/x]) {", r"}\1{", way)
+    return asked(rng, way, a, b, answer)
 
 
-def _asked(rng: np.random.Generator, way: str, a: int, b: int, answer: str) -> Turn:
-    return as_typed(rng, way.format(a=a, b=b)), answer
+def declined(turn: Turn, said: str) -> bool:
+    return any(sign in said for sign in ("too big", "too hard", "not sure", "do not know"))
+
+
+def same_result(turn: Turn, said: str) -> bool:
+    """The same number at the end, with or without working."""
+    return result(said) == result(turn[1])
 
 
 KINDS: dict[str, Kind] = {
-    "two_digit_sum": Kind(two_digit_sum, 0.26),
-    "two_digit_difference": Kind(two_digit_difference, 0.14),
-    "brief": Kind(brief, 0.04),
-    "small": Kind(small, 0.13),
-    "product": Kind(product, 0.06),
-    "quotient": Kind(quotient, 0.03),
+    "two_digit_sum": Kind(two_digit_sum, 0.26, same_result),
+    "two_digit_difference": Kind(two_digit_difference, 0.14, same_result),
+    "brief": Kind(brief, 0.04, same_result),
+    "small": Kind(small, 0.13, same_result),
+    "product": Kind(product, 0.06, same_result),
+    "quotient": Kind(quotient, 0.03, same_result),
     "comparison": Kind(comparison, 0.06),
     "neighbour": Kind(neighbour, 0.03),
     "parity": Kind(parity, 0.03),
     "counting": Kind(counting, 0.05),
     "number_words": Kind(number_words, 0.03),
     "ordering": Kind(ordering, 0.03),
-    "word_problem": Kind(word_problem, 0.06),
+    "word_problem": Kind(word_problem, 0.06, same_result),
     "follow_up": Kind(follow_up, 0.03),
-    "too_big": Kind(too_big, 0.02, exact=False),
+    "too_big": Kind(too_big, 0.02, declined),
 }
 
 

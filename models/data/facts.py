@@ -290,6 +290,22 @@ def _word_chain(rng: np.random.Generator, split: Split) -> list[Turn]:
     return turns
 
 
+def is_one(turn: Turn, said: str) -> bool:
+    """Of the category of the expected answer, which the question names."""
+    word, expected = (
+        text.strip(".").removeprefix("An ").removeprefix("A ") for text in (said.strip(), turn[1])
+    )
+    kinds = {name.lower(): kind for name, kind in _KIND_OF.items()}
+    return kinds.get(word.lower(), "") == kinds[expected.lower()]
+
+
+def does_rhyme(turn: Turn, said: str) -> bool:
+    """Another word of the same rhyme."""
+    asked, _, other = said.strip().rstrip(".").lower().partition(" rhymes with ")
+    expected = turn[1].split()[0].lower()
+    return asked == expected != other and any({asked, other} <= set(group) for group in world.RHYMES)
+
+
 KINDS: dict[str, Kind] = {
     "capitals": Kind(capitals, 0.09),
     "countries": Kind(countries, 0.05),
@@ -300,11 +316,11 @@ KINDS: dict[str, Kind] = {
     "opposites": Kind(opposites, 0.07),
     "categories": Kind(categories, 0.11),
     "odd_one_out": Kind(odd_one_out, 0.04),
-    "name_one": Kind(name_one, 0.03, exact=False),
+    "name_one": Kind(name_one, 0.03, is_one),
     "word_forms": Kind(word_forms, 0.07),
     "spelling": Kind(spelling, 0.06),
     "letters": Kind(letters, 0.04),
-    "rhymes": Kind(rhymes, 0.04, exact=False),
+    "rhymes": Kind(rhymes, 0.04, does_rhyme),
     "calendar": Kind(calendar, 0.06),
     "units": Kind(units, 0.04),
     "sides": Kind(sides, 0.02),

@@ -169,13 +169,13 @@ def _unsure(rng: np.random.Generator, question: str) -> list[Turn]:
 
 
 KINDS: dict[str, Kind] = {
-    "unknown_place": Kind(unknown_place, 0.22, exact=False),
-    "unknown_person": Kind(unknown_person, 0.14, exact=False),
-    "unknown_topic": Kind(unknown_topic, 0.28, exact=False),
-    "unknown_fact": Kind(unknown_fact, 0.14, exact=False),
-    "unknown_word": Kind(unknown_word, 0.12, exact=False),
-    "pressed": Kind(pressed, 0.06, exact=False),
-    "harmful": Kind(harmful, 0.15, exact=False),
+    "unknown_place": Kind(unknown_place, 0.22, lambda turn, said: is_unsure(said)),
+    "unknown_person": Kind(unknown_person, 0.14, lambda turn, said: is_unsure(said)),
+    "unknown_topic": Kind(unknown_topic, 0.28, lambda turn, said: is_unsure(said)),
+    "unknown_fact": Kind(unknown_fact, 0.14, lambda turn, said: is_unsure(said)),
+    "unknown_word": Kind(unknown_word, 0.12, lambda turn, said: is_unsure(said)),
+    "pressed": Kind(pressed, 0.06, lambda turn, said: is_unsure(said)),
+    "harmful": Kind(harmful, 0.15, lambda turn, said: is_refusal(said)),
     "despair": Kind(despair, 0.03),
 }
 

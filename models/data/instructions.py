@@ -6,6 +6,7 @@ Ignorance: what the words mean, other talk, tokens, media.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 
@@ -136,12 +137,18 @@ def continued(rng: np.random.Generator, split: Split) -> list[Turn]:
     return turns
 
 
+def has_the_word(turn: Turn, said: str) -> bool:
+    """A sentence of at least three words with the word that the expected one has from the question."""
+    asked = set(re.findall("[a-z]+", turn[0].lower())) & set(_COUNTED)
+    return len(said.split()) >= 3 and bool(asked & set(re.findall("[a-z]+", said.lower())))
+
+
 KINDS: dict[str, Kind] = {
     "repeat": Kind(repeat, 0.22),
     "lists": Kind(lists, 0.24),
     "lines": Kind(lines, 0.22),
     "form": Kind(form, 0.12),
-    "sentence": Kind(sentence, 0.10, exact=False),
+    "sentence": Kind(sentence, 0.10, has_the_word),
     "continued": Kind(continued, 0.10),
 }
 

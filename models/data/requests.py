@@ -95,7 +95,7 @@ WAYS: dict[str, tuple[str, ...]] = {
         "Say that aloud.", "Now say it aloud.", "Read your answer aloud.", "Speak it.", "Can you say that aloud?", "Let me hear it.", "Say it with your voice.", "Read it out, please.", "And now aloud.", "I want to hear that.",
     ),
     "speak_mood": (
-        "Say in {a} voice: {x}", "Speak in {a} voice: {x}", "With {a} voice, say: {x}", "Read this in {a} voice: {x}", "Say this {m}: {x}", "Sound {m} and say: {x}", "Be {m} and say: {x}", "Let me hear it {m}: {x}", "In {a} tone, please: {x}", "Speak as if you were {m}: {x}",
+        "Say in {a} voice: {x}", "Speak in {a} voice: {x}", "With {a} voice, say: {x}", "Read this in {a} voice: {x}", "Say this as if {m}: {x}", "Sound {m} and say: {x}", "Be {m} and say: {x}", "Let me hear this, very {m}: {x}", "In {a} tone, please: {x}", "Speak as if you were {m}: {x}",
     ),  # {m}: happy, sad, angry, calm; {a}: with its article
     "make_sound": (
         "Make the sound of {x}.", "Play {x}.", "Let me hear {x}.", "I want to hear {x}.", "Make {x}.", "Can you play {x}?", "Please play {x}.", "Produce the sound of {x}.", "Give me the sound of {x}.", "How does {x} sound?", "What does {x} sound like?", "Create the sound of {x}.", "Sound: {x}", "Imitate {x}.",

@@ -148,6 +148,10 @@ def meaning(answer: str) -> str:
     return ""
 
 
+def same_meaning(turn: Turn, said: str) -> bool:
+    return meaning(said) == meaning(turn[1]) != ""
+
+
 def identity(rng: np.random.Generator, split: Split) -> list[Turn]:
     return means(rng, split, IDENTITY)
 
@@ -218,12 +222,12 @@ def _any(rng: np.random.Generator, split: Split) -> list[Turn]:
 
 
 KINDS: dict[str, Kind] = {
-    "identity": Kind(identity, 0.24, exact=False),
-    "chat": Kind(chat, 0.32, exact=False),
-    "story": Kind(story, 0.06, exact=False),
-    "remembering": Kind(remembering, 0.10, exact=False),
+    "identity": Kind(identity, 0.24, same_meaning),
+    "chat": Kind(chat, 0.32, same_meaning),
+    "story": Kind(story, 0.06, None),
+    "remembering": Kind(remembering, 0.10),
     "again": Kind(again, 0.08),
-    "conversation": Kind(conversation, 0.20, exact=False),
+    "conversation": Kind(conversation, 0.20, None),
 }
 
 

@@ -14,7 +14,13 @@ import numpy as np
 
 Turn = tuple[str, str]
 Split = Literal["train", "heldout"]
+Judge = Callable[[Turn, str], bool]
 EVERY = 8  # one of so many pairs of wording and item is held out
+
+
+def same(turn: Turn, said: str) -> bool:
+    """The judge where one answer is right: word for word."""
+    return said.strip() == turn[1]
 
 
 class Kind(NamedTuple):
@@ -22,7 +28,7 @@ class Kind(NamedTuple):
 
     make: Callable[[np.random.Generator, Split], list[Turn]]
     weight: float  # share of the conversations of its module, before normalisation
-    exact: bool = True  # one right answer, to be scored by exact match; else several are right
+    judge: Judge | None = same  # is what the model said right in the last turn? None: nobody can tell by rule
 
 
 def held_out(wording: int, item: str = "") -> bool:
@@ -49,6 +55,15 @@ def choose(
     raise ValueError(f"no pair of {len(ways)} wordings and {len(items)} items is in the split {split!r}")
 
 
+def judged(
+    kinds: Mapping[str, Kind], rng: np.random.Generator, split: Split
+) -> tuple[str, list[Turn], Judge]:
+    """For an evaluation: (kind, conversation, judge of what the model says in its last turn); only kinds with a judge."""
+    scored = {name: kind for name, kind in kinds.items() if kind.judge}
+    name = one(rng, tuple(scored))
+    return name, scored[name].make(rng, split), scored[name].judge or same
+
+
 def pick(kinds: Mapping[str, Kind], rng: np.random.Generator, split: Split) -> list[Turn]:
     """One conversation, kinds by weight."""
     weights = np.array([kind.weight for kind in kinds.values()])
@@ -71,7 +86,7 @@ def as_typed(rng: np.random.Generator, text: str) -> str:
     if roll < 0.10:
         text = text.lower()
     if 0.05 < roll < 0.15 and text[-1] in ".?!":
-        text = text[:-1]
+        text = text[:-1].rstrip()
     return text
 
 

@@ -9,15 +9,8 @@ import numpy as np
 import pytest
 
 from models.data import arithmetic
-from models.data.arithmetic import (
-    KINDS,
-    difference_answer,
-    held_out_operands,
-    result,
-    sample,
-    sum_answer,
-    words,
-)
+from models.data.arithmetic import KINDS, difference_answer, held_out_operands, result, sample, sum_answer
+from models.data.counting import words
 
 
 def made(kind: str, split: arithmetic.Split, count: int = 600) -> list[arithmetic.Turn]:
@@ -73,7 +66,7 @@ def test_about_an_eighth_of_two_digit_operands_is_held_out() -> None:
     assert 0.10 < share < 0.15
 
 
-@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.exact and name != "follow_up"])
+@pytest.mark.parametrize("kind", [name for name in KINDS if name not in ("follow_up", "too_big")])
 def test_held_out_questions_are_new_and_one_question_has_one_answer(kind: str) -> None:
     def plain(question: str) -> str:
         return question.lower().rstrip(".?!")
@@ -139,3 +132,15 @@ def test_the_same_seed_gives_the_same_conversation() -> None:
     first = [sample(np.random.default_rng((7, i))) for i in range(50)]
     assert first == [sample(np.random.default_rng((7, i))) for i in range(50)]
     assert all(len(q) + len(a) < 200 for turns in first for q, a in turns)
+
+
+def test_the_judge_takes_the_number_with_or_without_working() -> None:
+    judge = KINDS["two_digit_sum"].judge
+    assert judge is not None
+    turn = ("What is 37 + 45?", "70 + 12 = 82.")
+    assert [judge(turn, said) for said in ("82.", "70 + 12 = 82.", "70 + 12 = 72.", "")] == [
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.data import facts, honesty, world
-from models.data.turns import Split, Turn, a, as_typed, choose, held_out, wordings
+from models.data import arithmetic, facts, honesty, instructions, talk, world
+from models.data.turns import Split, Turn, a, as_typed, choose, held_out, judged, wordings
 
-FREE = ("odd_one_out", "follow_up")  # more than the wording and the item is chosen
-EXACT = [name for name, kind in facts.KINDS.items() if kind.exact and name not in FREE]
+FREE = ("odd_one_out", "follow_up", "name_one", "rhymes")  # more is chosen than the wording and the item
+EXACT = [name for name in facts.KINDS if name not in FREE]
 OUTSIDE = ["unknown_place", "unknown_person", "unknown_topic", "unknown_fact", "harmful"]
 
 
@@ -126,3 +126,23 @@ def test_the_same_seed_gives_the_same_conversation() -> None:
     for module in (facts, honesty):
         first = [module.sample(np.random.default_rng((7, i))) for i in range(60)]
         assert first == [module.sample(np.random.default_rng((7, i))) for i in range(60)]
+
+
+@pytest.mark.parametrize("module", [facts, honesty, arithmetic, instructions, talk])
+def test_every_judge_accepts_the_expected_answer_and_refuses_nonsense(module: object) -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(400):
+        name, turns, judge = judged(module.KINDS, rng, "heldout")  # type: ignore[attr-defined]
+        assert judge(turns[-1], turns[-1][1]), (name, turns)
+        assert not judge(turns[-1], "Blub blub blub blub."), (name, turns)
+
+
+def test_other_right_answers_are_right_too() -> None:
+    rhyme, name = facts.KINDS["rhymes"].judge, facts.KINDS["name_one"].judge
+    assert rhyme is not None
+    assert name is not None
+    turn = ("What rhymes with cat?", "Cat rhymes with hat.")
+    said = ("Cat rhymes with bat.", "Cat rhymes with cat.", "Cat rhymes with dog.")
+    assert [rhyme(turn, one) for one in said] == [True, False, False]
+    turn = ("Name a fruit.", "An apple.")
+    assert [name(turn, one) for one in ("A pear.", "A dog.", "Pear")] == [True, False, True]
