@@ -50,7 +50,7 @@ def in_split(text: str, split: Split) -> bool:
 
 def held_out_book(corpus: Path) -> Path:
     """The children's book kept for bits per byte: by the smallest crc32 of its file name among those free everywhere."""
-    return min(_children(corpus), key=lambda path: (zlib.crc32(path.name.encode()), path.name))
+    return min(_books(corpus, everywhere=True), key=lambda path: (zlib.crc32(path.name.encode()), path.name))
 
 
 def held_out_text(corpus: Path, longest: int = 60_000) -> str:
@@ -64,17 +64,20 @@ def paragraphs(corpus: Path, longest: int = 300) -> list[str]:
     for row in _rows(corpus / "text/stories.jsonl.gz"):
         found += row["text"].split("\n")
     kept = held_out_book(corpus)
-    for book in _children(corpus, everywhere=False):
+    for book in _books(corpus):
         if book != kept:
             found += read_lines(book)
     return [text for text in found if plain(text, longest, 12) and text[-1] in '.!?"']
 
 
-def passages(corpus: Path, longest: int = 600) -> list[str]:
-    """Neighbouring paragraphs of a story or children's book joined up to the length: connected reading."""
+def passages(corpus: Path, longest: int = 600, levels: tuple[str, ...] = ("children",)) -> list[str]:
+    """Neighbouring paragraphs of a story or book joined up to the length: connected reading.
+
+    Levels "children" and "general" of the index; a larger member on a GPU reads both.
+    """
     kept = held_out_book(corpus)
     sources = [row["text"].split("\n") for row in _rows(corpus / "text/stories.jsonl.gz")]
-    sources += [read_lines(book) for book in _children(corpus, everywhere=False) if book != kept]
+    sources += [read_lines(book) for book in _books(corpus, levels) if book != kept]
     found: list[str] = []
     for source in sources:
         passage = ""
@@ -136,10 +139,10 @@ def word_problems(corpus: Path, split: Split, longest: int = 200, largest: int =
     ]
 
 
-def _children(corpus: Path, *, everywhere: bool = True) -> list[Path]:
-    """Children's books; `everywhere`: only those free in every country."""
+def _books(corpus: Path, levels: tuple[str, ...] = ("children",), *, everywhere: bool = False) -> list[Path]:
+    """Books of the levels; `everywhere`: only those free in every country."""
     index = json.loads((corpus / "text/books_index.json").read_text())
-    books = [b for b in index if b["level"] == "children" and not (everywhere and b.get("us_only"))]
+    books = [b for b in index if b["level"] in levels and not (everywhere and b.get("us_only"))]
     return sorted(corpus / "text/books" / Path(book["file"]).name for book in books)
 
 

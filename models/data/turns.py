@@ -85,7 +85,7 @@ def as_typed(rng: np.random.Generator, text: str) -> str:
     roll = rng.random()
     if roll < 0.10:
         text = text.lower()
-    if 0.05 < roll < 0.15 and text[-1] in ".?!":
+    if 0.05 < roll < 0.15 and text[-1] in ".?!" and text[:-1].strip(".?! "):
         text = text[:-1].rstrip()
     return text
 

@@ -120,6 +120,17 @@ def test_careless_typing_keeps_the_words() -> None:
     rng = np.random.default_rng(0)
     typed = {as_typed(rng, "What is a Cat?") for _ in range(300)}
     assert typed == {"What is a Cat?", "what is a cat?", "what is a cat", "What is a Cat"}
+    assert {as_typed(rng, "?") for _ in range(100)} == {"?"}
+
+
+@pytest.mark.parametrize("module", [facts, honesty, arithmetic, instructions, talk])
+def test_nothing_is_empty_or_left_unfilled(module: object) -> None:
+    rng = np.random.default_rng(8)
+    for _ in range(1500):
+        for question, answer in module.sample(rng, "train"):  # type: ignore[attr-defined]
+            assert question == question.strip() != ""
+            assert answer == answer.strip() != ""
+            assert not set("{}<>|") & set(question.replace(" > ", "") + answer), (question, answer)
 
 
 def test_the_same_seed_gives_the_same_conversation() -> None:
