@@ -89,13 +89,14 @@ def plan(new: Sequence[Row], old: Sequence[Row], settings: Settings) -> list[lis
         replayed = round(len(new) * settings.share / (1 - settings.share)) if old else 0
         order = np.resize(rng.permutation(len(old)), replayed) if old else []
         rows = [_prompted(row, rng) for row in [*new, *(old[i] for i in order)]]
-        groups: dict[int, list[Row]] = {}
-        for i in rng.permutation(len(rows)):
-            groups.setdefault(_width(rows[i]), []).append(rows[i])
-        made = []
-        for width, group in sorted(groups.items()):
-            size = max(1, settings.tokens // width)
-            made += [group[i : i + size] for i in range(0, len(group), size)]
+        shuffled = [rows[i] for i in rng.permutation(len(rows))]
+        made: list[list[Row]] = [[]]
+        for row in sorted(
+            shuffled, key=_width
+        ):  # like lengths together, and no batch much smaller than others
+            if made[-1] and _width(row) * (len(made[-1]) + 1) > settings.tokens:
+                made.append([])
+            made[-1].append(row)
         batches += [made[i] for i in rng.permutation(len(made))]
     return batches
 
