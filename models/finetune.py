@@ -87,7 +87,7 @@ def plan(new: Sequence[Row], old: Sequence[Row], settings: Settings) -> list[lis
     for epoch in range(settings.epochs):
         rng = np.random.default_rng((settings.seed, epoch))
         replayed = round(len(new) * settings.share / (1 - settings.share)) if old else 0
-        order = np.resize(rng.permutation(len(old)), replayed) if old else []
+        order = [int(i) for i in np.resize(rng.permutation(len(old)), replayed)] if old else []
         rows = [_prompted(row, rng) for row in [*new, *(old[i] for i in order)]]
         shuffled = [rows[i] for i in rng.permutation(len(rows))]
         made: list[list[Row]] = [[]]

@@ -20,12 +20,14 @@ from tokenizers import Tokenizer
 from edge.errors import EdgeError, ModalityError, NotFoundError, UsageError
 from edge.formats.manifest import CODECS
 from edge.frontends.audio_codec import AudioCodec
+from edge.frontends.base import Frontend
 from edge.frontends.image_codec import ImageCodec
+from edge.frontends.video_codec import VideoCodec
 from edge.generation.prompt import Layout, Piece, Turn
 from edge.generation.template import ChatTemplate
-from edge.messages import Audio, Image
+from edge.messages import Audio, Image, Video
 from edge.segments import Segment, TokenSegment
-from edge.vocabulary import Vocabulary
+from edge.vocabulary import MediaKind, Vocabulary
 from quantize.checkpoint import Checkpoint
 from quantize.gguf_export import chat_template
 
@@ -33,10 +35,11 @@ SAID, SEEN = (
     1.0,
     4.0,
 )  # loss weight of an assistant's text; of text about media: few ids against the many of a made picture
-MADE = {"image": 0.5, "audio": 0.4}  # of the codes of a made medium
+MADE = {"image": 0.5, "video": 0.5, "audio": 0.4}  # of the codes of a made medium
+MEDIA: dict[str, Any] = {"image": Image, "audio": Audio, "video": Video}
 ROLES = ("system", "user", "assistant")
 FORM = '{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}'
-PARTS = '"..." or a list of {"type": "text", "text": ...}, {"type": "image", "path": ...}, {"type": "audio", "path": ...}'
+PARTS = '"..." or a list of {"type": "text", "text": ...} and {"type": "image", "path": ...}, "audio" and "video" alike'
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +173,7 @@ class Reader:
     def _piece(self, part: Any, role: str, folder: Path) -> Piece:
         kind = part.get("type") if isinstance(part, dict) else None
         value = part.get("text" if kind == "text" else "path") if isinstance(part, dict) else None
-        if kind not in ("text", "image", "audio") or not isinstance(value, str) or not value:
+        if kind not in ("text", *MEDIA) or not isinstance(value, str) or not value:
             raise UsageError(f"a part of the {role} is {part!r}; write {PARTS}")
         if kind == "text":
             return value
@@ -180,11 +183,7 @@ class Reader:
             raise ModalityError(
                 f"the {role} has a part {kind!r}, which this model does not {verb}; remove it"
             )
-        return self._encoded(kind, folder / value)
-
-    def _encoded(self, kind: str, path: Path) -> Segment:
-        media = Image(path) if kind == "image" else Audio(path)
-        return self._codecs[kind].encode(media)  # type: ignore[arg-type]
+        return self._codecs[kind].encode(MEDIA[kind](folder / value))
 
 
 def _messages(line: str) -> list[Any]:
@@ -215,13 +214,21 @@ def _written(checkpoint: Checkpoint, name: str) -> str:
     return str(token["content"] if isinstance(token, dict) else token)
 
 
-def _codecs(checkpoint: Checkpoint, vocabulary: Vocabulary) -> dict[str, ImageCodec | AudioCodec]:
-    paths, made = checkpoint.codecs(), {}
-    kinds = {"image": ImageCodec, "audio": AudioCodec}
-    for block in vocabulary.blocks:
-        encoder, decoder = (paths.get(CODECS[block.kind, way]) for way in ("in", "out"))
-        if encoder is not None and block.kind in kinds:
-            made[block.kind] = kinds[block.kind](encoder, decoder, block)
+def _codecs(checkpoint: Checkpoint, vocabulary: Vocabulary) -> dict[str, Frontend]:
+    """A frontend per medium that can be encoded; clips go through the codec of pictures."""
+    paths = checkpoint.codecs()
+
+    def graphs(kind: MediaKind) -> tuple[Path | None, Path | None]:
+        return paths.get(CODECS[kind, "in"]), paths.get(CODECS[kind, "out"])
+
+    made: dict[str, Frontend] = {}
+    picture, sound, clip = (vocabulary.block(kind) for kind in ("image", "audio", "video"))
+    if picture is not None and graphs("image")[0] is not None:
+        made["image"] = images = ImageCodec(*graphs("image"), picture)
+        if clip is not None:
+            made["video"] = VideoCodec(images, clip)
+    if sound is not None and graphs("audio")[0] is not None:
+        made["audio"] = AudioCodec(*graphs("audio"), sound)
     return made
 
 

@@ -31,6 +31,9 @@ def text(words: str) -> dict[str, str]:
     return {"type": "text", "text": words}
 
 
+A, B = said("user", "a"), said("assistant", "b")
+
+
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a picture that is no square, and a sound at another rate."""
@@ -112,12 +115,22 @@ def test_a_made_picture_is_learned_with_the_empty_prompt_too(desk: Path, reader:
     assert empty.ids[empty.weights > 0].tolist() == row.ids[row.weights > 0].tolist()
 
 
+def test_a_clip_is_learned_frame_by_frame(desk: Path, tmp_path: Path) -> None:
+    reader = Reader(open_checkpoint(tiny.checkpoint(tmp_path / "video", video=True)))
+    frames = [Pillow.new("RGB", (64, 64), (40 * i, 0, 90)) for i in range(5)]
+    frames[0].save(desk / "clip.gif", save_all=True, append_images=frames[1:], duration=200)
+    (row,) = read(reader, desk, [A, said("assistant", [{"type": "video", "path": "clip.gif"}])])
+    marks = row.ids == SPECIAL["frame"]
+    assert marks.sum() == 5
+    assert (row.weights[marks] == 1).all()
+    assert (row.weights == 0.5).sum() == 5 * 64
+
+
 def test_blank_lines_and_a_byte_order_mark_are_nothing(desk: Path, reader: Reader) -> None:
     talk = json.dumps({"messages": [said("user", "a"), said("assistant", "b")]})
     assert len(read(reader, desk, "\ufeff" + talk, "", "  ", talk)) == 2
 
 
-A, B = said("user", "a"), said("assistant", "b")
 BAD: dict[str, tuple[Any, type[EdgeError], str]] = {
     "no json": ("{", UsageError, "not valid JSON"),
     "a list": ("[1]", UsageError, "no list of messages"),
@@ -129,7 +142,8 @@ BAD: dict[str, tuple[Any, type[EdgeError], str]] = {
     "the user speaks last": ([A, B, A], UsageError, "end with the assistant"),
     "an empty answer": ([A, said("assistant", "")], UsageError, "a part of the assistant"),
     "no content": ([A, {"role": "assistant"}], UsageError, "content of the assistant"),
-    "an unknown part": ([said("user", [{"type": "video", "path": "x.gif"}]), B], UsageError, "'video'"),
+    "an unknown part": ([said("user", [{"type": "smell", "path": "x"}]), B], UsageError, "'smell'"),
+    "a clip": ([said("user", [{"type": "video", "path": "x.gif"}]), B], ModalityError, "does not read"),
     "a part without a path": ([said("user", [{"type": "image"}]), B], UsageError, "'path'|part of the user"),
     "a missing picture": (
         [said("user", [{"type": "image", "path": "none.png"}]), B],
