@@ -29,6 +29,9 @@ def test_memory_that_just_suffices_is_enough_and_a_byte_less_is_not(tiny_bundle:
     room.check(header, 100, 2, needed)
     with pytest.raises(DoesNotFitError, match="for 2 x 100 tokens"):
         room.check(header, 100, 2, needed - 1)
+    room.check(header, 100, 2, needed + 50, adapters=50)
+    with pytest.raises(DoesNotFitError):
+        room.check(header, 100, 2, needed + 49, adapters=50)
     room.check(header, 100, 2, 0)  # unknown memory refuses nothing
 
 
