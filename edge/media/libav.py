@@ -25,7 +25,7 @@ MAX_SECONDS = 600
 READ = {"MP4": "mp4", "MOV": "mov", "WebM or Matroska": "matroska", "AVI": "avi"}  # kind -> FFmpeg's name
 _ENCODERS = (("libx264", {"crf": "16"}), ("mpeg4", {"qscale": "2"}))  # whichever this build has
 _UNSAID = 1 / 25  # seconds of a frame where the file says neither its length nor a rate
-_WHOLE = 0.9  # share of the announced frames that must be there
+_WHOLE = 0.9  # share of the announced frames and time that must be there
 
 Pixels = NDArray[np.uint8]
 
@@ -43,7 +43,10 @@ def module(what: str) -> Any:
             f"{what} needs the extra `video`: pip install 'edge-multimodal[video]'; "
             "GIF and animated WebP are read and written without it"
         ) from error
-    av.logging.set_level(av.logging.PANIC)  # its errors reach us as exceptions, stderr belongs to the user
+    # Errors reach us as exceptions, stderr belongs to the user. PyAV's own log callback takes the GIL: a
+    # decoder thread that logs while a container is freed waits for ever.
+    av.logging.restore_default_callback()
+    av.logging.set_libav_level(av.logging.PANIC)
     return av
 
 
@@ -77,7 +80,7 @@ def mp4(clip: Pixels, seconds: float) -> bytes:
     high, wide = (n + n % 2 for n in clip.shape[1:3])
     even = np.pad(clip, ((0, 0), (0, high - clip.shape[1]), (0, wide - clip.shape[2]), (0, 0)), "edge")
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with av.open(buffer, "w", format="mp4") as container:
         track = container.add_stream(
             name, rate=Fraction(1 / seconds).limit_denominator(1000), options=options
         )
@@ -113,7 +116,9 @@ def _decoded(container: Any, track: Any, name: str, side: int) -> Iterator[tuple
                 "which are the limits; cut it shorter or scale it down"
             )
         yield _upright(frame, side), seconds
-    if not count or count < _WHOLE * announced:
+    alone = len(container.streams) == 1  # a sound may outlast the pictures
+    length = (container.duration or 0) / 1_000_000 if alone else 0.0
+    if not count or count < _WHOLE * announced or spent < _WHOLE * length:
         raise MediaError(
             f"{name} is cut short: {count} of {announced or 'its'} frames are there; copy it again"
         )

@@ -19,7 +19,19 @@ from edge.generation.template import ChatTemplate
 from edge.messages import Audio, Image, Message, Text, Video
 from edge.options import SamplingOptions
 from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, NATIVE, SPECIAL
-from tests.fakes import AUD, AUD_END, END, IMG, IMG_END, TEMPLATE, FakeEngine, FakeFrontend
+from tests.fakes import (
+    AUD,
+    AUD_END,
+    END,
+    FRAME,
+    IMG,
+    IMG_END,
+    TEMPLATE,
+    VID,
+    VID_END,
+    FakeEngine,
+    FakeFrontend,
+)
 
 ALL = frozenset(("text", "image", "audio"))
 BOS, SYSTEM, USER, ASSISTANT = (SPECIAL[n] for n in ("bos", "system", "user", "assistant"))
@@ -80,6 +92,27 @@ def test_a_made_picture_returns_to_the_model_as_the_ids_it_was_made_of() -> None
     assert second.text == "red"
     assert second.usage.cached_tokens == 1 + 1 + 4 + 1 + 1 + 66
     assert chat._wiring.frontends["image"].encoded == []  # type: ignore[attr-defined]
+
+
+def test_a_made_clip_returns_to_the_model_as_the_ids_it_was_made_of() -> None:
+    makes = ALL | {"video"}
+    queue = [VID, *[IMAGE_BASE + 1] * 65 * 4, VID_END, END, *b"up", END]
+    engine = FakeEngine(queue, context_length=600)
+    chat = Chat(wired(engine, makes=makes, reads=makes))
+    reply = chat.ask("move", make="video", sampling=SamplingOptions(temperature=0, guidance=1))
+    (clip,) = reply.videos
+    assert (clip.frames.shape, reply.images, reply.usage.video_tokens) == ((4, 8, 8, 3), (), 262)
+    second = chat.ask("what is it?")
+    assert second.text == "up"
+    assert second.usage.cached_tokens == 1 + 1 + 4 + 1 + 1 + 262
+    assert FRAME in engine.held[0]
+
+
+def test_a_clip_that_cannot_fit_is_refused_before_anything_is_computed() -> None:
+    engine = FakeEngine(context_length=260)
+    with pytest.raises(DoesNotFitError, match="at least 262"):
+        Chat(wired(engine, makes=ALL | {"video"})).ask("move", make="video")
+    assert engine.fed == []
 
 
 def test_a_given_picture_is_encoded_once_in_a_conversation() -> None:

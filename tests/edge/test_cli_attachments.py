@@ -9,14 +9,14 @@ import pytest
 from edge.cli import attachments
 from edge.cli.wording import worded
 from edge.errors import NotFoundError, UsageError
-from edge.messages import Audio, Image, Part, Text
+from edge.messages import Audio, Image, Part, Text, Video
 
-PROMPTS = {"draw": "Draw {text}.", "speak": "Say: {text}"}
+PROMPTS = {"draw": "Draw {text}.", "speak": "Say: {text}", "animate": "Make a video of {text}."}
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("desk.png", "my desk.JPG", "voice.wav"):
+    for name in ("desk.png", "my desk.JPG", "voice.wav", "ball.mp4"):
         (tmp_path / name).write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -33,6 +33,7 @@ def told(parts: list[Part]) -> list[str]:
         ("desk.png", ["Image desk.png"]),
         ("compare desk.png with 'my desk.JPG'", ["Image desk.png", "Image my desk.JPG", "compare with"]),
         (r"my\ desk.JPG what is it", ["Image my desk.JPG", "what is it"]),
+        ("what moves in ball.mp4?", ["Video ball.mp4", "what moves in ?"]),
         ('"voice.wav" What is said?', ["Audio voice.wav", "What is said?"]),
         ("What does .png mean?", ["What does .png mean?"]),
         ("an archive.pngx", ["an archive.pngx"]),
@@ -67,6 +68,14 @@ def test_flags_come_before_the_prompt_in_order(folder: Path) -> None:
     assert [type(part) for part in parts] == [Image, Audio, Text]
 
 
+def test_a_named_clip_comes_after_pictures_and_sounds(folder: Path) -> None:
+    parts = attachments.gather([Path("desk.png")], [], "see", clips=[Path("ball.mp4")])
+    assert told(parts) == ["Image desk.png", "Video ball.mp4", "see"]
+    assert isinstance(attachments.video(Path("desk.png")), Video)  # whatever its ending
+    with pytest.raises(NotFoundError, match=r"gone\.mp4"):
+        attachments.attach(Path("gone.mp4"))
+
+
 def test_a_path_in_piped_text_attaches_nothing(folder: Path) -> None:
     parts = attachments.gather([], [], "what is desk.png", "see voice.wav and gone.png")
     assert told(parts) == ["Image desk.png", "what is\n\nsee voice.wav and gone.png"]
@@ -80,6 +89,7 @@ def test_a_path_in_piped_text_attaches_nothing(folder: Path) -> None:
         ("Draw a red circle.", "image", "Draw a red circle.", ""),
         ("seven birds", "audio", "Say: seven birds", "seven birds"),
         ("say: seven birds", "audio", "say: seven birds", "seven birds"),
+        ("a falling ball", "video", "Make a video of a falling ball.", ""),
         ("a red circle", "text", "a red circle", ""),
         ("a red circle", None, "a red circle", ""),
     ],

@@ -104,6 +104,18 @@ def test_draw_and_say_make_files_with_the_trained_wording(
     assert (tmp_path / "edge-sound-1.wav").exists()
 
 
+def test_animate_makes_a_file_and_video_attaches_it(
+    video_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with edge.load(video_bundle) as films:
+        talk = Talk(films, system=None, sampling=SHORT, waiting=[])
+        say(talk, "/animate a falling ball\n/video edge-video-1.webp what\n", monkeypatch)
+    kinds = [[type(p).__name__ for p in m.parts] for m in talk.chat.history if m.role == "user"]
+    assert kinds == [["Text"], ["Video", "Text"]]
+    assert "![edge-video-1.webp]" in "\n".join(talk.transcript)
+
+
 def test_set_changes_the_next_reply_and_empty_restores_the_bundles_own(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from edge.cli.screen import Screen, free_name, interruptible
-from edge.events import AudioChunk, Event, Finished, ImageMade, MediaProgress, TextDelta, Usage
-from edge.media import audio, image
+from edge.events import AudioChunk, Event, Finished, ImageMade, MediaProgress, TextDelta, Usage, VideoMade
+from edge.media import audio, image, video
 
 PIXELS = np.full((8, 8, 3), (200, 10, 10), np.uint8)
 WAVE = np.linspace(-0.5, 0.5, 320, dtype=np.float32)
@@ -64,6 +64,16 @@ def test_made_media_are_saved_beside_others_and_named_on_stderr(
     told = capsys.readouterr()
     assert told.out == ""
     assert "edge-picture-2.png" in told.err
+
+
+def test_a_made_clip_is_saved_as_an_animation(tmp_path: Path) -> None:
+    frames = np.stack([PIXELS // n for n in (1, 2, 3, 4)])
+    made = iter([VideoMade(frames, 0.5), Finished("end")])
+    shown = Screen(None, folder=tmp_path, pictures=False).show(made)
+    assert shown.files == [tmp_path / "edge-video-1.webp"]
+    back = video.read(shown.files[0])
+    assert np.array_equal(back.frames, frames)
+    assert (back.frame_seconds, len(shown.clips)) == (0.5, 1)
 
 
 def test_progress_is_drawn_on_stderr_and_wiped(capsys: pytest.CaptureFixture[str]) -> None:

@@ -149,6 +149,45 @@ def test_a_text_only_model_refuses_to_draw_with_7(edge: Run, tiny_bundle: Path) 
     assert not (folder(edge) / "out.png").exists()
 
 
+CLIPS = (("out.webp", b"RIFF"), ("out.gif", b"GIF89a"), ("out.mp4", b"\0\0\0"))
+
+
+@pytest.mark.parametrize(("name", "head"), CLIPS)
+def test_a_clip_is_made_into_a_file_and_read_from_it(
+    edge: Run, video_bundle: Path, name: str, head: bytes
+) -> None:
+    done = edge("run", str(video_bundle), "a falling ball", "-o", name, "--seed", "2")
+    assert (done.returncode, done.stdout) == (0, b""), done.stderr
+    assert (folder(edge) / name).read_bytes().startswith(head)
+    ask = ("run", str(video_bundle), "--make", "text", "-n", "1", "--json")
+    flag, bare = (
+        json.loads(edge(*ask, *words).stdout)["usage"]["prompt_tokens"]
+        for words in (("what", "--video", name), (f"what {name}",))
+    )
+    assert flag == bare > 4 * 65
+
+
+def test_a_clip_on_stdout_is_webp(edge: Run, video_bundle: Path) -> None:
+    done = edge("run", str(video_bundle), "a ball", "--make", "video", "-o", "-", "--seed", "2")
+    assert (done.stdout[:4], done.stdout[8:12], done.stderr) == (b"RIFF", b"WEBP", b"")
+
+
+@pytest.mark.parametrize(
+    "words", [("x", "-o", "out.gif"), ("x", "--make", "video"), ("x", "--video", "desk.png")]
+)
+def test_a_model_without_video_refuses_clips_with_7_and_says_what_it_can(
+    edge: Run, words: tuple[str, ...]
+) -> None:
+    done = edge("run", "tiny", *words)
+    assert (done.returncode, done.stdout) == (7, b"")
+    assert b"text and pictures and sound" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_show_names_the_modality_video(edge: Run, video_bundle: Path) -> None:
+    assert json.loads(edge("show", str(video_bundle), "--json").stdout)["makes"][-1] == "video"
+
+
 def test_list_and_show_tell_what_the_manifest_says(edge: Run) -> None:
     listed = {b["name"]: b for b in json.loads(edge("list", "--json").stdout)}
     assert set(listed) == {"pico", "tiny"}  # what is shipped, and what is installed

@@ -9,7 +9,7 @@ import pytest
 
 from edge.generation.constraints import Allowed, Grammar
 from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, NATIVE
-from tests.fakes import AUD, AUD_END, END, IMG, IMG_END
+from tests.fakes import AUD, AUD_END, END, FRAME, IMG, IMG_END, VID, VID_END
 
 ROOM = 500
 ALL = ("text", "image", "audio")
@@ -40,6 +40,45 @@ def test_a_picture_is_exactly_64_codes_and_its_closer() -> None:
     assert grammar.forced(ROOM) == (IMG_END,)
     assert grammar.accept(IMG_END) == "close"
     assert grammar.kind == "text"
+
+
+PIECE = (FRAME, *[IMAGE_BASE] * 64)
+
+
+def test_a_clip_is_4_to_8_frames_of_a_mark_and_exactly_64_codes() -> None:
+    grammar = Grammar(NATIVE, makes=(*ALL, "video"))
+    assert grammar.accept(VID) == "open"
+    for frame in range(8):
+        assert grammar.forced(ROOM) == ((FRAME,) if frame < 4 else ())
+        if frame >= 4:
+            assert ids(grammar.allowed(ROOM)) == {FRAME, VID_END}
+        assert grammar.accept(FRAME) == "frame"
+        for _ in range(64):
+            assert grammar.forced(ROOM) == ()
+            assert ids(grammar.allowed(ROOM)) == set(range(IMAGE_BASE, IMAGE_BASE + 3969))
+            assert grammar.accept(IMAGE_BASE + 5) == "code"
+    assert grammar.forced(ROOM) == (VID_END,)
+    assert grammar.accept(VID_END) == "close"
+    assert grammar.kind == "text"
+    assert ids(grammar.allowed(ROOM * 2)) == {*range(8192), END, IMG, AUD, VID}
+
+
+def test_a_clip_may_end_after_its_fourth_frame_and_must_where_no_fifth_fits() -> None:
+    grammar = Grammar(NATIVE, makes=("video",), make="video")
+    assert grammar.forced(ROOM) == (VID,)
+    for token in (VID, *PIECE * 4):
+        grammar.accept(token)
+    assert grammar.forced(66) == ()
+    assert grammar.forced(65) == (VID_END,)
+    assert grammar.accept(VID_END) == "close"
+    assert ids(grammar.allowed(ROOM)) == {*range(8192), END}  # one clip, not a second one
+
+
+def test_a_clip_is_offered_only_to_models_that_make_it_and_where_the_shortest_fits() -> None:
+    assert VID not in ids(Grammar(NATIVE, makes=ALL).allowed(ROOM))
+    grammar = Grammar(NATIVE, makes=("text", "video"))
+    assert VID in ids(grammar.allowed(262))
+    assert VID not in ids(grammar.allowed(261))
 
 
 def test_a_narrower_block_allows_only_its_codes() -> None:
@@ -122,10 +161,14 @@ def test_an_opener_is_not_offered_where_its_span_does_not_fit() -> None:
 
 @pytest.mark.parametrize(
     "tokens",
-    [(IMAGE_BASE,), (IMG_END,), (IMG, 5), (IMG, IMG_END), (AUD, AUD_END), (AUD, IMAGE_BASE), (END, 1)],
-)
+    [
+        (IMAGE_BASE,), (IMG_END,), (IMG, 5), (IMG, IMG_END), (AUD, AUD_END), (AUD, IMAGE_BASE), (END, 1),
+        (FRAME,), (VID, IMAGE_BASE), (VID, VID_END), (VID, FRAME, FRAME), (VID, FRAME, VID_END), (IMG, FRAME),
+        (VID, *PIECE, IMAGE_BASE), (VID, *PIECE * 3, VID_END), (VID, *PIECE * 8, FRAME), (VID, *PIECE, IMG),
+    ],
+)  # fmt: skip
 def test_ids_out_of_place_are_refused(tokens: tuple[int, ...]) -> None:
-    grammar = Grammar(NATIVE, makes=ALL)
+    grammar = Grammar(NATIVE, makes=(*ALL, "video"))
     for token in tokens[:-1]:
         grammar.accept(token)
     with pytest.raises(ValueError):

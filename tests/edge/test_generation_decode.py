@@ -15,9 +15,9 @@ from edge.generation.sampling import Sampler
 from edge.options import SamplingOptions
 from edge.segments import EmbeddingSegment, TokenSegment
 from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, NATIVE
-from tests.fakes import AUD, AUD_END, END, IMG, IMG_END, FakeEngine
+from tests.fakes import AUD, AUD_END, END, FRAME, IMG, IMG_END, VID, VID_END, FakeEngine
 
-KINDS: tuple[Kind, ...] = ("text", "image", "audio")
+KINDS: tuple[Kind, ...] = ("text", "image", "audio", "video")
 ALL = ("text", "image", "audio")
 
 
@@ -175,3 +175,11 @@ def test_two_streams_of_one_engine_at_once_are_refused() -> None:
         next(decoder.stream(request(1)))
     stream.close()
     assert run(FakeEngine(), request(1), decoder)[1] == "end"
+
+
+def test_guidance_follows_a_clip_through_all_of_its_frames() -> None:
+    engine = FakeEngine([VID, *[IMAGE_BASE] * 65 * 4, VID_END, END], context_length=600)
+    ids, reason = run(engine, request(1, guidance=2.0, makes=("text", "video"), make="video"))
+    clip = [VID, *[FRAME, *[IMAGE_BASE] * 64] * 4, VID_END]
+    assert (ids, reason) == ([*clip, END], "end")
+    assert engine.held[1] == [1, 2, *clip[:-1]]

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from edge.events import AudioChunk, Event, Finished, ImageMade, MediaProgress, TextDelta
+from edge.events import AudioChunk, Event, Finished, ImageMade, MediaProgress, TextDelta, VideoMade
 from edge.generation.decode import Step, Stop
 from edge.generation.reply import Router
-from edge.messages import Audio, Image, Text
+from edge.messages import Audio, Image, Text, Video
 from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, NATIVE
-from tests.fakes import AUD, AUD_END, END, IMG, IMG_END, ByteTokenizer, FakeFrontend
+from tests.fakes import AUD, AUD_END, END, FRAME, IMG, IMG_END, VID, VID_END, ByteTokenizer, FakeFrontend
 
 PICTURE = [
     Step(IMG, "open", "image"),
@@ -22,6 +22,15 @@ SOUND = [
     Step(AUD, "open", "audio"),
     *[Step(AUDIO_BASE, "code", "audio")] * 30,
     Step(AUD_END, "close", "audio"),
+]
+CLIP = [
+    Step(VID, "open", "video"),
+    *[
+        step
+        for code in (1, 2, 3, 4)
+        for step in (Step(FRAME, "frame", "video"), *[Step(IMAGE_BASE + code, "code", "video")] * 64)
+    ],
+    Step(VID_END, "close", "video"),
 ]
 
 
@@ -64,6 +73,29 @@ def test_a_sound_becomes_samples_at_16_khz() -> None:
     assert (chunk.samples.shape, chunk.sample_rate, len(chunk.ids)) == ((9600,), 16000, 30)
     assert chunk.samples.dtype == np.float32
     assert [type(part) for part in router.parts] == [Text, Audio]
+
+
+def test_a_clip_becomes_frames_in_order_with_its_ids() -> None:
+    router, events = route(words("see"), CLIP, finish())
+    (made,) = (e for e in events if isinstance(e, VideoMade))
+    assert made.frames.shape == (4, 8, 8, 3)
+    assert made.frames[:, 0, 0, 0].tolist() == [1, 2, 3, 4]
+    assert (made.frame_seconds, len(made.ids)) == (0.25, 4 * 65)
+    assert [type(part) for part in router.parts] == [Text, Video]
+    assert router.ids == [*b"see", *(s.token for s in CLIP)]
+    progress = [(e.done, e.total) for e in events if isinstance(e, MediaProgress)]
+    assert progress[0] == (0, None)
+    assert progress[-1] == (260, None)
+    assert isinstance(events[-1], Finished)
+    usage = events[-1].usage
+    assert (usage.text_tokens, usage.video_tokens, usage.completion_tokens) == (3, 262, 265)
+
+
+def test_a_clip_cut_short_leaves_neither_a_part_nor_ids() -> None:
+    router, events = route(words("a"), CLIP[:200], [Stop("cancelled")])
+    router.close()
+    assert (router.parts, router.ids) == ([Text("a")], [97])
+    assert not any(isinstance(e, VideoMade) for e in events)
 
 
 def test_progress_counts_up_to_the_span() -> None:

@@ -33,6 +33,12 @@ def model(tiny_bundle: Path) -> Iterator[edge.Model]:
         yield loaded
 
 
+@pytest.fixture(scope="module")
+def films(video_bundle: Path) -> Iterator[edge.Model]:
+    with edge.load(video_bundle, engine=ENGINE) as loaded:
+        yield loaded
+
+
 @pytest.fixture
 def copy(tiny_bundle: Path, tmp_path: Path) -> Path:
     shutil.copytree(tiny_bundle, tmp_path / "copy")
@@ -94,6 +100,50 @@ def test_it_reads_pictures_and_sounds_from_disk_bytes_and_arrays(model: edge.Mod
     }
     assert len(heard) == 1
     assert isinstance(model.describe(spoken, sampling=SHORT), str)
+
+
+def test_it_animates_and_reads_its_own_clip_in_every_kind_of_file(films: edge.Model, tmp_path: Path) -> None:
+    one, same, other = (films.animate("a falling ball", seed=seed) for seed in (1, 1, 2))
+    assert isinstance(one, edge.Clip)
+    assert 4 <= len(one.frames) <= 8
+    assert one.size == (64, 64)
+    assert np.array_equal(one.frames, same.frames)
+    assert not np.array_equal(one.frames[:4], other.frames[:4])
+    paths = [one.save(tmp_path / name) for name in ("a.webp", "a.gif", "a.mp4")]
+    clip = edge.Video(one.encoded(".webp"))
+    told = [films.describe(source, sampling=SHORT) for source in (*paths, clip, edge.Video(one.frames))]
+    assert told[0] == told[3] == told[4]
+    reply = films.chat().ask("hi", clip, make="text", sampling=SHORT)
+    without = films.chat().ask("hi", make="text", sampling=SHORT)
+    assert reply.usage.prompt_tokens - without.usage.prompt_tokens == 2 + 65 * len(one.frames)
+
+
+def test_a_reply_holds_its_clip_and_the_conversation_stays_cached(films: edge.Model) -> None:
+    chat = films.chat(sampling=SHORT)
+    reply = chat.ask("a falling ball", make="video")
+    assert len(reply.videos) == 1
+    assert reply.usage.video_tokens == 2 + 65 * len(reply.videos[0].frames)
+    after = chat.ask("and now?", make="text")
+    assert after.usage.prompt_tokens - after.usage.cached_tokens < 20
+
+
+def test_a_model_without_video_says_what_it_does(model: edge.Model) -> None:
+    with pytest.raises(edge.ModalityError, match="does not make video, it makes text and pictures and sound"):
+        model.animate("a falling ball")
+    with pytest.raises(edge.ModalityError, match="does not read video, it reads text and pictures"):
+        model.describe(edge.Video(b""))
+
+
+def test_a_model_of_clips_alone_opens_the_codec_of_pictures_for_them(
+    video_bundle: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(video_bundle, tmp_path / "copy")
+    edit(tmp_path / "copy", modalities={"in": ["text"], "out": ["text", "video"]})
+    with edge.load(tmp_path / "copy", engine=ENGINE) as model:
+        assert (model.reads, model.makes) == ({"text"}, {"text", "video"})
+        assert len(model.animate("a ball", seed=1).frames) >= 4
+        with pytest.raises(edge.ModalityError, match="does not make pictures"):
+            model.draw("a ball")
 
 
 def test_a_conversation_of_all_kinds_keeps_its_prompt_cached(model: edge.Model) -> None:
