@@ -206,8 +206,10 @@ class Chat:
                 f"{_WORDS[kind]}; load the bundle folder it belongs to, with its codecs"
             )
         known = " and ".join(_WORDS[k] for k in _WORDS if k in able)
+        still = " (an animation given as a picture shows its first frame)" if kind == "video" else ""
         return ModalityError(
-            f"{self._wiring.name} does not {verb} {_WORDS[kind]}, it {verb}s {known or 'nothing'}; "
+            f"{self._wiring.name} does not {verb} {_WORDS[kind]}, it {verb}s {known or 'nothing'}"
+            f"{still if verb == 'read' and 'image' in able else ''}; "
             "choose a model that does: `edge list` shows what is installed, `edge show` what it can"
         )
 

@@ -130,7 +130,9 @@ def test_a_reply_holds_its_clip_and_the_conversation_stays_cached(films: edge.Mo
 def test_a_model_without_video_says_what_it_does(model: edge.Model) -> None:
     with pytest.raises(edge.ModalityError, match="does not make video, it makes text and pictures and sound"):
         model.animate("a falling ball")
-    with pytest.raises(edge.ModalityError, match="does not read video, it reads text and pictures"):
+    with pytest.raises(
+        edge.ModalityError, match="it reads text and pictures and sound .an animation given as a picture"
+    ):
         model.describe(edge.Video(b""))
 
 
