@@ -131,7 +131,7 @@ def test_a_model_without_video_says_what_it_does(model: edge.Model) -> None:
     with pytest.raises(edge.ModalityError, match="does not make video, it makes text and pictures and sound"):
         model.animate("a falling ball")
     with pytest.raises(
-        edge.ModalityError, match="it reads text and pictures and sound .an animation given as a picture"
+        edge.ModalityError, match=r"it reads text and pictures and sound \(an animation given as a picture"
     ):
         model.describe(edge.Video(b""))
 
