@@ -1,28 +1,22 @@
-"""Spoken sentences in many voices and four moods: espeak-ng through its library, fresh for every sentence.
+"""Spoken sentences in many voices and four moods: espeak-ng and some shaping.
 
 Job: who speaks and how (a `Delivery`), and 16 kHz mono samples of a text so delivered.
 Ignorance: what is said (utterances knows), rooms and microphones, tokens, codecs. Not for threads: one caller a process.
 Voices of the held-out split are speakers (espeak variants) that training never hears.
-espeak-ng carries state from one sentence to the next (random numbers, flutter), so that a sentence would depend on
-those before it; a private copy of the library is loaded and unloaded for each (6 ms): a `Delivery` always gives the
-same samples. Needs the Debian package `espeak-ng`; training and its tests only, never the runtime.
+A text and a `Delivery` always give the same samples, whatever was said before.
+Needs the Debian package `espeak-ng`; training and its tests only, never the runtime.
 """
 
 from __future__ import annotations
 
-import ctypes
-import shutil
-import tempfile
-from ctypes import util
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from models.data import espeak
 from models.data.turns import Split
 
 Emotion = Literal["calm", "happy", "angry", "sad"]
@@ -35,9 +29,6 @@ VOICES: dict[Split, tuple[str, ...]] = {
     "heldout": ("en-us+f3", "en+Annie", "en-us+m4", "en-gb-x-rp+boris"),
 }  # fmt: skip
 _WOMEN = ("f2", "f3", "f4", "f5", "linda", "belinda", "steph", "grandma", "Alicia", "Annie")
-# speak_lib.h, espeak_PARAMETER: 1 words per minute, 2 volume (100 normal), 3 pitch (50), 4 pitch range (0 flat, 50, 100)
-_WORDS_PER_MINUTE, _VOLUME, _PITCH, _PITCH_RANGE = 1, 2, 3, 4
-_SYNCHRONOUS, _UTF8 = 2, 1
 
 
 @dataclass(frozen=True)
@@ -108,8 +99,11 @@ def _between(rng: np.random.Generator, bounds: tuple[int, int]) -> int:
 def say(text: str, delivery: Delivery) -> NDArray[np.float32]:
     """Samples (n,) float32 at 16 kHz whose peak is the delivery's, silence at the ends trimmed to about 60 ms."""
     mood = _MOODS[delivery.emotion] if delivery.emotion else None
-    wave, rate = _synthesize(text + (mood.mark if mood else ""), delivery)
-    samples = _trimmed(soxr.resample(wave.astype(np.float64) / 32768, rate, RATE))
+    spoken = text + (mood.mark if mood else "")
+    data, hertz = espeak.synthesize(
+        spoken, delivery.voice, rate=delivery.rate, pitch=delivery.pitch, pitch_range=delivery.pitch_range
+    )
+    samples = _trimmed(soxr.resample(np.frombuffer(data, "<i2").astype(np.float64) / 32768, hertz, RATE))
     shaped = _shaped(samples, mood) if mood else samples
     return (shaped * (delivery.peak / max(1e-3, float(np.abs(shaped).max())))).astype(np.float32)
 
@@ -154,53 +148,3 @@ def _envelope(samples: NDArray[np.float64], seconds: float) -> NDArray[np.float6
     half = int(seconds * RATE / 2)
     total = np.concatenate([[0.0], np.cumsum(np.pad(np.abs(samples), half))])
     return np.asarray((total[2 * half :] - total[: -2 * half])[: len(samples)] / (2 * half) + 1e-4)
-
-
-_chunks: list[NDArray[np.int16]] = []
-_c = ctypes.CDLL(None)
-_c.dlclose.argtypes = (ctypes.c_void_p,)
-
-
-@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
-def _receive(samples, count, events):  # type: ignore[no-untyped-def]
-    if samples and count > 0:
-        _chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
-    return 0
-
-
-@cache
-def _private_copy() -> tuple[tempfile.TemporaryDirectory[str], Path]:
-    """A copy of the library that nobody else in this process holds open, and the folder that keeps it."""
-    name = util.find_library("espeak-ng")
-    if name is None:
-        raise RuntimeError("espeak-ng is missing; it makes the training speech: apt-get install espeak-ng")
-    library = ctypes.CDLL(name)
-    maps = Path("/proc/self/maps").read_text().splitlines()
-    found = next(line.split()[-1] for line in maps if "/libespeak-ng" in line)
-    _c.dlclose(library._handle)
-    folder = tempfile.TemporaryDirectory(prefix="espeak-")
-    return folder, Path(shutil.copy(found, Path(folder.name) / "voices.so"))
-
-
-def _synthesize(text: str, delivery: Delivery) -> tuple[NDArray[np.int16], int]:
-    """Samples and their rate in Hz, the same whatever was said before."""
-    library = ctypes.CDLL(str(_private_copy()[1]))
-    try:
-        _c.srand(1)  # breath and jitter draw from the C library's random numbers
-        _chunks.clear()
-        rate = int(library.espeak_Initialize(_SYNCHRONOUS, 0, None, 0))
-        library.espeak_SetSynthCallback(_receive)
-        if library.espeak_SetVoiceByName(delivery.voice.encode()) != 0:
-            raise RuntimeError(f"espeak-ng has no voice {delivery.voice!r}")
-        library.espeak_SetParameter(_WORDS_PER_MINUTE, delivery.rate, 0)
-        library.espeak_SetParameter(_VOLUME, 80, 0)  # the loudest voices clip at 100
-        library.espeak_SetParameter(_PITCH, delivery.pitch, 0)
-        library.espeak_SetParameter(_PITCH_RANGE, delivery.pitch_range, 0)
-        data = text.encode() + b"\0"
-        library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 0, 0, _UTF8, None, None)
-        library.espeak_Terminate()
-    finally:
-        _c.dlclose(library._handle)
-    if not _chunks:
-        raise RuntimeError(f"espeak-ng says nothing for {text!r}")
-    return np.concatenate(_chunks), rate
