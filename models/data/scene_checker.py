@@ -19,13 +19,25 @@ from numpy.typing import NDArray
 from models.data import backgrounds, drawing, scene_words
 from models.data.regions import FRAGMENT, Mask, closed, grown, holes, joined, regions, shrunk, thickness
 from models.data.scenes import Scene
-from models.data.things import COLOURS, PLACES, RING_HOLE, SHAPES, SIZES, TEXTURES, Thing, outline, wears
+from models.data.things import (
+    COLOURS,
+    PLACES,
+    RING_HOLE,
+    SHAPES,
+    SIZES,
+    TEXTURE_FROM,
+    TEXTURES,
+    Thing,
+    outline,
+    wears,
+)
 
 Pixels = NDArray[np.float64]  # (64, 64, 3)
 _SIDE = 64
 _STANDS_OUT = 42.0  # RGB distance from the background
 _OTHER = 70.0  # RGB distance from a thing's own colour: something else on it
 _UNEVEN = 34.0  # RGB distance from the middle colour: not of one colour
+_TEXTURE_LEAST = 0.88 * TEXTURE_FROM
 _PLACE_SLACK, _NEAR = 0.06, 0.1  # shares of the side
 
 
@@ -185,7 +197,7 @@ def _patterned(seen: Pixels, behind: Pixels, region: Mask) -> Thing:
         for s in shapes
         for colour in colours
         for texture in TEXTURES
-        if wears(s.shape, texture)
+        if wears(s.shape, texture) and (texture == "solid" or s.radius > _TEXTURE_LEAST)
     ]
     made += [replace(s, colour=_colour(strong), shape="ring") for s in shapes if s.shape == "circle"]
     made += [replace(s, colour=_colour(strong)) for s in _shapes(cover, "black", SHAPES)[:2]]
@@ -303,7 +315,7 @@ def agrees(scene: Scene, pixels: NDArray[np.uint8], *, fixed: bool = False) -> d
         all(near(a, b) for a, b in pairs) if fixed else _placed(scene.things, pairs)
     )
     told["size"] = bool(pairs) and (
-        all(alike(a, b) for a, b in pairs) if fixed else _sized(scene.things, pairs)
+        all(alike(a, b, 1.18) for a, b in pairs) if fixed else _sized(scene.things, pairs)
     )
     return {**told, "all": all(told.values())}
 
@@ -325,8 +337,9 @@ def near(wanted: Thing, found: Thing) -> bool:
     return math.hypot(wanted.x - found.x, wanted.y - found.y) <= _NEAR
 
 
-def alike(wanted: Thing, found: Thing) -> bool:
-    return 0.78 <= found.radius / wanted.radius <= 1.28
+def alike(wanted: Thing, found: Thing, within: float = 1.28) -> bool:
+    """Whether the sizes differ by no more than this ratio; those of two neighbouring size words differ by 1.36."""
+    return 1 / within <= found.radius / wanted.radius <= within
 
 
 def at(place: str, thing: Thing) -> bool:
