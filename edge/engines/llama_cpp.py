@@ -1,7 +1,7 @@
 """llama.cpp behind the Engine contract, on its low-level API: segments in, logits out.
 
 Job: load a validated GGUF, keep the KV sequences, batch without allocating per token, choose and watch
-threads; it computes on a thread of its own (see own_thread). Ignorance: media, chat, sampling. Not thread-safe.
+threads; compute on a thread of its own (see own_thread). Ignorance: media, chat, sampling. Not thread-safe.
 A header that lies is stopped by `edge.formats.gguf` before native code sees the file; native asserts would
 still end the process.
 """

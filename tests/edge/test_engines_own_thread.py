@@ -51,7 +51,8 @@ def thread() -> OwnThread:
 
 def test_calls_run_one_after_another_on_one_other_thread(thread: OwnThread) -> None:
     seen = {thread.call(threading.get_ident) for _ in range(20)}
-    assert len(seen) == 1 and threading.get_ident() not in seen
+    assert len(seen) == 1
+    assert threading.get_ident() not in seen
     assert [thread.call(int.__add__, i, 1) for i in range(50)] == list(range(1, 51))
     thread.stop()
 
