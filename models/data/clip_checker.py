@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.data import clip_words
 from models.data.clip_words import Track, across, heading, moved, seen, unit
 from models.data.clips import Clip
-from models.data.scene_checker import at, background, things
+from models.data.scene_checker import at, read
 from models.data.things import Thing
 
 _STILL = 0.06  # share of the side that a resting thing may seem to move
@@ -31,12 +31,13 @@ def judge(clip: Clip, frames: Sequence[NDArray[np.uint8]]) -> dict[str, bool]:
     """Whether each attribute of a clip is in the frames (64 or 128 pixels), and "all" of them."""
     if len(frames) < 2:
         return dict.fromkeys(("colour", "shape", "count", "background", "place", "change", "all"), False)
-    found = [things(frame) for frame in frames]
+    pictures = [read(frame) for frame in frames]
+    found = [picture.things for picture in pictures]
     told = {
         "colour": _same(clip, found, "colour"),
         "shape": _same(clip, found, "shape"),
         "count": _numbers(found) == _numbers([scene.things for scene in clip.frames()]),
-        "background": all(background(frame) == clip.background for frame in frames),
+        "background": all(picture.background == clip.background for picture in pictures),
         "place": False,
         "change": False,
     }

@@ -66,8 +66,10 @@ def regions(mask: Mask) -> list[Mask]:
 def holes(mask: Mask) -> list[Mask]:
     """Regions that the mask encloses."""
     outside = np.pad(~mask, 1, constant_values=True)
-    seed = np.zeros_like(outside)
-    seed[0, 0] = True
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    seed = outside.copy()
+    if len(rows):  # all that is beside the box is outside
+        seed[rows[0] + 1 : rows[-1] + 2, columns[0] + 1 : columns[-1] + 2] = False
     return regions((outside & ~spread(seed, outside, corners=False))[1:-1, 1:-1])
 
 

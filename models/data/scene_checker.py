@@ -1,6 +1,6 @@
 """What is in a picture of things on a background, by program, and whether it is what a scene asks for.
 
-Job: judge drawings and edits that a model made, without a model: `things` reads a picture of 64 or 128 pixels, `agrees`
+Job: judge drawings and edits that a model made, without a model: `read` reads a picture of 64 or 128 pixels, `agrees`
 compares it with a `Scene`. Proven on our own drawings, also after JPEG and blur, in the tests.
 Ignorance: who made the picture. Shapes are told by drawing each as large as the region found and comparing.
 """
@@ -54,15 +54,11 @@ _EXACT = _Unvaried(np.random.PCG64(0))
 # ---- reading a picture ----
 
 
-def things(pixels: NDArray[np.uint8]) -> list[Thing]:
-    """All things in a picture (64, 64, 3) or (128, 128, 3), from the top, from the left."""
+def read(pixels: NDArray[np.uint8]) -> Scene:
+    """What is seen in a picture (64, 64, 3) or (128, 128, 3): the background, and things from the top, from the left."""
     seen = _halved(pixels)
-    return _things_on(seen, _behind(seen, _background(seen)))
-
-
-def background(pixels: NDArray[np.uint8]) -> str:
-    """The background that leaves least unexplained."""
-    return _background(_halved(pixels))
+    ground = _background(seen)
+    return Scene(tuple(_things_on(seen, _behind(seen, ground))), ground)
 
 
 def _background(seen: Pixels) -> str:
@@ -262,14 +258,16 @@ def _colour(fill: NDArray[np.float64]) -> str:
 def _shapes(cover: NDArray[np.float64], colour: str, shapes: Sequence[str]) -> list[Thing]:
     """Things of each shape with this area and centre, the best overlap first."""
     fitted = [_fitted(cover, shape) for shape in shapes]
-    overlap = {}
-    for x, y, radius, shape in fitted:
-        drawn = _cover(Thing(shape, "black", x, y, radius))
-        overlap[shape] = max(
-            np.minimum(way, cover).sum() / np.maximum(way, cover).sum() for way in (drawn, _soft(drawn))
-        )
+    drawn = {shape: _cover(Thing(shape, "black", x, y, radius)) for x, y, radius, shape in fitted}
+    overlap = {shape: _overlap(way, cover) for shape, way in drawn.items()}
+    if max(overlap.values()) < 0.92:  # the picture may be blurred
+        overlap = {shape: max(overlap[shape], _overlap(_soft(way), cover)) for shape, way in drawn.items()}
     ranked = sorted(fitted, key=lambda f: -overlap[f[3]])
     return [Thing(shape, colour, x, y, radius) for x, y, radius, shape in ranked]
+
+
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    return float(np.minimum(a, b).sum() / np.maximum(a, b).sum())
 
 
 def _fitted(cover: NDArray[np.float64], shape: str) -> tuple[float, float, float, str]:
@@ -300,9 +298,7 @@ def agrees(scene: Scene, pixels: NDArray[np.uint8], *, fixed: bool = False) -> d
 
     Place and size count as far as the caption tells them; with `fixed` everything must lie where the scene has it.
     """
-    seen = _halved(pixels)
-    ground = _background(seen)
-    found = _things_on(seen, _behind(seen, ground))
+    found, ground = (picture := read(pixels)).things, picture.background
     told = {
         "colour": sorted(t.colour for t in found) == sorted(t.colour for t in scene.things),
         "shape": sorted(t.shape for t in found) == sorted(t.shape for t in scene.things),

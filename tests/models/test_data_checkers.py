@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from models.data import clips, scene_checker, scenes
+from models.data import clips, scenes
 from models.data.clip_checker import judge
 from models.data.edits import sample_edit
-from models.data.scene_checker import agrees
+from models.data.scene_checker import agrees, read
 from models.data.scenes import Scene
 from models.data.things import SHAPES, TEXTURED, TEXTURES, Thing, wears
 
@@ -42,7 +43,7 @@ def drawn(scene: Scene, side: int = 64) -> np.ndarray:
 @pytest.mark.parametrize("way", WAYS)
 def test_our_own_drawings_agree(way: Callable[[np.ndarray], np.ndarray]) -> None:
     rng = np.random.default_rng(0)
-    made = [scenes.sample(rng, "train" if i % 3 else "heldout") for i in range(100)]
+    made = [scenes.sample(rng, "train" if i % 3 else "heldout") for i in range(70)]
     right = [
         agrees(scene, way(drawn(scene, 64 if i % 4 else 128)), fixed=True) for i, scene in enumerate(made)
     ]
@@ -51,22 +52,23 @@ def test_our_own_drawings_agree(way: Callable[[np.ndarray], np.ndarray]) -> None
 
 def test_what_an_edit_should_have_changed_does_not_agree() -> None:
     rng = np.random.default_rng(1)
-    edits = [sample_edit(rng) for _ in range(60)]
+    edits = [sample_edit(rng) for _ in range(40)]
     assert np.mean([agrees(e.after, drawn(e.before), fixed=True)["all"] for e in edits]) <= 0.03
     assert np.mean([agrees(e.after, drawn(e.after), fixed=True)["all"] for e in edits]) >= 0.97
 
 
 def test_another_scene_does_not_agree() -> None:
     rng = np.random.default_rng(2)
-    made = [scenes.sample(rng) for _ in range(60)]
-    assert not any(agrees(a, drawn(b))["all"] for a, b in zip(made, made[1:], strict=False) if a.caption() != b.caption())  # fmt: skip
+    made = [scenes.sample(rng) for _ in range(40)]
+    others = [(a, b) for a, b in pairwise(made) if a.caption() != b.caption()]
+    assert not any(agrees(a, drawn(b))["all"] for a, b in others)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_shape_and_texture_is_read_off(shape: str) -> None:
     for texture in (t for t in TEXTURES if wears(shape, t)):
         wanted = Thing(shape, "purple", 0.4, 0.55, 0.14, texture)
-        (found,) = scene_checker.things(drawn(Scene((wanted,))))
+        (found,) = read(drawn(Scene((wanted,)))).things
         assert found.kind == wanted.kind
         assert abs(found.x - 0.4) + abs(found.y - 0.55) < 0.03
         assert 0.9 < found.radius / 0.14 < 1.1
@@ -102,13 +104,12 @@ def test_only_a_fixed_scene_minds_where_things_lie_that_no_caption_tells() -> No
 
 def test_nothing_is_found_on_an_empty_sheet() -> None:
     for background in ("white", "dotted paper", "grass and sky", "dark blue"):
-        assert scene_checker.things(drawn(Scene((), background))) == []
-        assert scene_checker.background(drawn(Scene((), background))) == background
+        assert read(drawn(Scene((), background))) == Scene((), background)
 
 
 # ---- clips ----
 
-CLIPS = [clips.sample(np.random.default_rng(seed), "train" if seed % 3 else "heldout") for seed in range(50)]
+CLIPS = [clips.sample(np.random.default_rng(seed), "train" if seed % 3 else "heldout") for seed in range(34)]
 
 
 def film(clip: clips.Clip) -> list[np.ndarray]:
@@ -118,11 +119,11 @@ def film(clip: clips.Clip) -> list[np.ndarray]:
 @pytest.mark.parametrize("way", [clean, jpeg])
 def test_our_own_clips_are_judged_right(way: Callable[[np.ndarray], np.ndarray]) -> None:
     right = [judge(clip, [way(frame) for frame in film(clip)])["all"] for clip in CLIPS]
-    assert np.mean(right) >= 0.96  # two of fifty
+    assert right.count(False) <= 1
 
 
 def test_frozen_reversed_and_other_clips_are_judged_wrong() -> None:
-    for i, clip in enumerate(CLIPS[:30]):
+    for i, clip in enumerate(CLIPS[:14]):
         frames = film(clip)
         if clip.kind != "still":
             assert not judge(clip, frames[:1] * len(frames))["all"]
