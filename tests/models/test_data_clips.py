@@ -81,7 +81,7 @@ TOLD = {
     ),
     "three red hearts appear one by one in a row": Clip(
         "count",
-        tuple(tuple((None, thing("red", "heart", 0.2 + 0.3 * i))[k > i] for k in range(4)) for i in (0, 1, 2)),
+        tuple(tuple((None, thing("red", "heart", 0.2 + 0.3 * i))[k > i] for k in range(4)) for i in range(3)),
     ),
     "a red circle bounces off the right side": Clip(
         "bounce", (path("red", "circle", (0.5, 0.5), (0.7, 0.5), (0.85, 0.5), (0.7, 0.5), (0.5, 0.5)),)
