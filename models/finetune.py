@@ -73,7 +73,8 @@ def finetune(
     seed_everything(chosen.seed)
     model = checkpoints.load(base)
     adapted = None if chosen.full else lora.attach(model, chosen.rank, chosen.alpha)
-    facts = train(model, adapted, plan(new, old, chosen), out, chosen.peak)
+    codes = min((block.base for block in reader.vocabulary.blocks), default=reader.vocabulary.size)
+    facts = train(model, adapted, plan(new, old, chosen), out, chosen.peak, codes)
     made = write(
         base, model, adapted, out, chosen, {"conversations": len(new), "replayed": len(old), **facts}
     )
@@ -102,38 +103,45 @@ def plan(new: Sequence[Row], old: Sequence[Row], settings: Settings) -> list[lis
 
 
 def train(
-    model: nn.Module, adapted: lora.Adapted | None, batches: list[list[Row]], out: Path, lr: float
+    model: checkpoints.Plain,
+    adapted: lora.Adapted | None,
+    batches: list[list[Row]],
+    out: Path,
+    lr: float,
+    codes: int,
 ) -> dict[str, Any]:
-    """Run through all batches; what it cost. The state is saved every minute."""
+    """Run through all batches; what it cost. The state is saved every minute. Ids from `codes` on are media."""
     learned = model if adapted is None else nn.ParameterList(p for m in adapted.values() for p in (m.a, m.b))
     opt, kind = optimizer(learned, lr, weight_decay=0.01), faster_type()
-    run = Run(out, len(batches), lr)
+    run, saved = Run(out, len(batches), lr), time.monotonic()
     run.resume(learned, opt)
-    saved, recent, losses = time.monotonic(), [], []
+    recent: list[tuple[Tensor, Tensor]] = []  # targets and their nats
     for batch in batches[run.step :]:
         rate = run.set_rate(opt, warmup=0.05)
         ids, weights = padded(batch)
         with torch.autocast("cpu", kind, enabled=kind != torch.float32):
-            loss, nats, _ = model.loss(ids, weights)  # type: ignore[operator]
+            loss, nats, _ = model.loss(ids, weights)
         opt.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(learned.parameters(), 1.0)
         opt.step()
         run.step += 1
-        recent.append(float(nats.mean()))
+        recent.append((ids[:, 1:][weights[:, 1:] > 0], nats))
         if run.step % LOG_EVERY == 0 or run.step == len(batches):
-            losses.append(float(np.mean(recent)))
-            run.log(of=len(batches), lr=rate, nats=losses[-1])
+            run.log(of=len(batches), lr=rate, **means(recent, codes))
             recent.clear()
         if time.monotonic() - saved > SAVE_SECONDS:
             run.save(learned, opt)
             saved = time.monotonic()
     run.save(learned, opt)
-    return {
-        "steps": run.step,
-        "seconds": round(run.seconds),
-        "nats": [round(v, 3) for v in losses[:1] + losses[-1:]],
-    }
+    return {"steps": run.step, "seconds": round(run.seconds)}
+
+
+def means(recent: Sequence[tuple[Tensor, Tensor]], codes: int) -> dict[str, float]:
+    """Mean nats per learned token, words and media apart: batches hold more of the one or of the other."""
+    target, nats = (torch.cat(values) for values in zip(*recent, strict=True))
+    kinds = {"text": target < codes, "media": target >= codes}
+    return {name: float(nats[at].mean()) for name, at in kinds.items() if at.any()}
 
 
 def padded(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
