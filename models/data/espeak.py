@@ -16,18 +16,32 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from ctypes import util
 from functools import cache
-from typing import BinaryIO
+from typing import IO, NamedTuple
 
 # speak_lib.h, espeak_PARAMETER: 1 words per minute, 2 volume (100 normal), 3 pitch (50), 4 pitch range (0 flat, 50, 100)
 _WORDS_PER_MINUTE, _VOLUME, _PITCH, _PITCH_RANGE = 1, 2, 3, 4
-_SYNCHRONOUS, _UTF8 = 2, 1
-_HEAD = struct.Struct("<ii")  # rate in Hz, or -1: could not speak; bytes that follow
+_SYNCHRONOUS, _UTF8, _PHONEME_EVENTS = 2, 1, 1
+_PHONEME = 7  # speak_lib.h, espeak_EVENT_TYPE; 0 ends a list of events
+_HEAD = struct.Struct("<iii")  # rate in Hz, or -1: nothing said; bytes and marks that follow
+_MARK = struct.Struct("<i8s")  # of a phoneme: its first sample, its name
 
 
-def synthesize(text: str, voice: str, *, rate: int, pitch: int, pitch_range: int) -> tuple[bytes, int]:
-    """Mono 16-bit little-endian samples and their rate in Hz; `rate` is in words a minute.
+class Phoneme(NamedTuple):
+    start: int  # sample at which it begins; it lasts until the next
+    name: str  # espeak's mnemonic, `_` and what begins so are pauses
+
+
+class Spoken(NamedTuple):
+    samples: bytes  # mono, 16-bit little-endian
+    hertz: int
+    phonemes: tuple[Phoneme, ...]
+
+
+def synthesize(text: str, voice: str, *, rate: int, pitch: int, pitch_range: int) -> Spoken:
+    """The samples, and when each phoneme begins; `rate` is in words a minute.
 
     Raises:
         RuntimeError: espeak-ng is missing, has no such voice (an unknown variant after + is ignored), or said nothing.
@@ -37,13 +51,15 @@ def synthesize(text: str, voice: str, *, rate: int, pitch: int, pitch_range: int
     assert process.stdout is not None
     process.stdin.write(json.dumps([text, voice, rate, pitch, pitch_range]).encode() + b"\n")
     process.stdin.flush()
-    hertz, size = _HEAD.unpack(_exactly(process.stdout, _HEAD.size))
-    if hertz < 0 or not size:
+    hertz, size, count = _HEAD.unpack(_exactly(process.stdout, _HEAD.size))
+    if hertz < 0:
         raise RuntimeError(f"espeak-ng cannot say {text!r}: is there a voice {voice!r}?")
-    return _exactly(process.stdout, size), hertz
+    samples = _exactly(process.stdout, size)
+    marks = _MARK.iter_unpack(_exactly(process.stdout, count * _MARK.size))
+    return Spoken(samples, hertz, tuple(Phoneme(start, name.rstrip(b"\0").decode()) for start, name in marks))
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: IO[bytes], size: int) -> bytes:
     data = stream.read(size)
     if len(data) < size:
         raise RuntimeError("the process of espeak-ng has ended")
@@ -70,17 +86,17 @@ def _end(process: subprocess.Popen[bytes], owner: int) -> None:
 def _serve() -> None:
     """Answer each line of the standard input by a child that starts from the same state."""
     library = ctypes.CDLL(util.find_library("espeak-ng"))
-    hertz = int(library.espeak_Initialize(_SYNCHRONOUS, 0, None, 0))
+    hertz = int(library.espeak_Initialize(_SYNCHRONOUS, 0, None, _PHONEME_EVENTS))
     for line in sys.stdin.buffer:
         child = os.fork()
         if child == 0:
             try:
-                wave = _speak(library, *json.loads(line))
-                _write(_HEAD.pack(hertz, len(wave)) + wave)
+                wave, marks = _speak(library, *json.loads(line))
+                _write(_HEAD.pack(hertz, len(wave), len(marks)) + wave + b"".join(marks))
             finally:
                 os._exit(0 if sys.exc_info()[0] is None else 1)
         if os.waitpid(child, 0)[1] != 0:
-            _write(_HEAD.pack(-1, 0))
+            _write(_HEAD.pack(-1, 0, 0))
 
 
 def _write(data: bytes) -> None:
@@ -88,13 +104,35 @@ def _write(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _speak(library: ctypes.CDLL, text: str, voice: str, rate: int, pitch: int, pitch_range: int) -> bytes:
-    chunks: list[bytes] = []
+class _Event(ctypes.Structure):
+    """speak_lib.h, espeak_EVENT."""
 
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-    def receive(samples: int | None, count: int, events: int | None) -> int:
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),  # ms
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("name", ctypes.c_ubyte * 8),  # of a phoneme; ends at a zero or after 8 bytes
+    )
+
+
+def _speak(
+    library: ctypes.CDLL, text: str, voice: str, rate: int, pitch: int, pitch_range: int
+) -> tuple[bytes, list[bytes]]:
+    """The samples, and a packed mark for each phoneme."""
+    chunks: list[bytes] = []
+    marks: list[bytes] = []
+
+    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Event))
+    def receive(samples: int | None, count: int, events: ctypes._Pointer[_Event]) -> int:
         if samples and count > 0:
             chunks.append(ctypes.string_at(samples, 2 * count))
+        for event in _until_the_end(events):
+            if event.type == _PHONEME:
+                marks.append(_MARK.pack(event.sample, bytes(event.name).partition(b"\0")[0]))
         return 0
 
     library.espeak_SetSynthCallback(receive)
@@ -106,7 +144,16 @@ def _speak(library: ctypes.CDLL, text: str, voice: str, rate: int, pitch: int, p
     library.espeak_SetParameter(_PITCH_RANGE, pitch_range, 0)
     data = text.encode() + b"\0"
     library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 0, 0, _UTF8, None, None)
-    return b"".join(chunks)
+    if not chunks:
+        raise ValueError(text)
+    return b"".join(chunks), marks
+
+
+def _until_the_end(events: ctypes._Pointer[_Event]) -> Iterator[_Event]:
+    at = 0
+    while events and events[at].type:
+        yield events[at]
+        at += 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Spoken sentences in many voices and four moods: espeak-ng and some shaping.
 
-Job: who speaks and how (a `Delivery`), and 16 kHz mono samples of a text so delivered.
+Job: who speaks and how (a `Delivery`), 16 kHz mono samples of a text so delivered, and which phoneme is heard when.
 Ignorance: what is said (utterances knows), rooms and microphones, tokens, codecs. Not for threads: one caller a process.
 Voices of the held-out split are speakers (espeak variants) that training never hears.
 A text and a `Delivery` always give the same samples, whatever was said before.
@@ -16,7 +16,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from models.data import espeak
+from edge.media.spectrum import HOP
+from models.data import espeak, phonemes
+from models.data.phonemes import NO_LABEL as NO_LABEL
+from models.data.phonemes import PHONEMES as PHONEMES
 from models.data.turns import Split
 
 Emotion = Literal["calm", "happy", "angry", "sad"]
@@ -98,22 +101,39 @@ def _between(rng: np.random.Generator, bounds: tuple[int, int]) -> int:
 
 def say(text: str, delivery: Delivery) -> NDArray[np.float32]:
     """Samples (n,) float32 at 16 kHz whose peak is the delivery's, silence at the ends trimmed to about 60 ms."""
+    return say_labelled(text, delivery)[0]
+
+
+def say_labelled(text: str, delivery: Delivery) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """What `say` gives, and the class of the phoneme at the centre of each 20 ms code, uint8 (T,).
+
+    T is the number of frames of edge.media.spectrum.log_mel of these samples; frame t is centred on sample 320 t.
+    A class is a place in PHONEMES, or NO_LABEL.
+    """
     mood = _MOODS[delivery.emotion] if delivery.emotion else None
-    spoken = text + (mood.mark if mood else "")
-    data, hertz = espeak.synthesize(
-        spoken, delivery.voice, rate=delivery.rate, pitch=delivery.pitch, pitch_range=delivery.pitch_range
+    spoken = espeak.synthesize(
+        text + (mood.mark if mood else ""),
+        delivery.voice,
+        rate=delivery.rate,
+        pitch=delivery.pitch,
+        pitch_range=delivery.pitch_range,
     )
-    samples = _trimmed(soxr.resample(np.frombuffer(data, "<i2").astype(np.float64) / 32768, hertz, RATE))
-    shaped = _shaped(samples, mood) if mood else samples
-    return (shaped * (delivery.peak / max(1e-3, float(np.abs(shaped).max())))).astype(np.float32)
+    whole = soxr.resample(np.frombuffer(spoken.samples, "<i2").astype(np.float64) / 32768, spoken.hertz, RATE)
+    start, end = _ends(whole)
+    samples = _shaped(whole[start:end], mood) if mood else whole[start:end]
+    scaled = (samples * (delivery.peak / max(1e-3, float(np.abs(samples).max())))).astype(np.float32)
+    centres = np.arange(0, len(samples), HOP) / RATE  # s
+    origin = start / RATE + _lilted(centres, mood.lilt if mood else 0.0)  # when espeak said it
+    return scaled, phonemes.at(origin, [(p.start / spoken.hertz, p.name) for p in spoken.phonemes])
 
 
-def _trimmed(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ends(samples: NDArray[np.float64]) -> tuple[int, int]:
+    """From 60 ms before the first loud sample to 60 ms after the last."""
     loud = np.flatnonzero(np.abs(samples) > 0.01)
     if len(loud) == 0:
-        return samples[: RATE // 5]
+        return 0, min(len(samples), RATE // 5)
     edge = RATE * 60 // 1000
-    return samples[max(0, loud[0] - edge) : loud[-1] + edge]
+    return max(0, int(loud[0]) - edge), min(len(samples), int(loud[-1]) + edge)
 
 
 def _shaped(samples: NDArray[np.float64], mood: _Mood) -> NDArray[np.float64]:
@@ -132,8 +152,14 @@ def _shaped(samples: NDArray[np.float64], mood: _Mood) -> NDArray[np.float64]:
 
 def _lilting(samples: NDArray[np.float64], depth: float) -> NDArray[np.float64]:
     """Time runs by turns faster and slower, so that the pitch swings by 17 semitones times `depth` either way."""
-    t, swing = np.arange(len(samples)) / RATE, 2 * np.pi * 3
-    return np.interp(t + depth * np.sin(swing * t) / swing, t, samples) if depth else samples
+    t = np.arange(len(samples)) / RATE
+    return np.interp(_lilted(t, depth), t, samples) if depth else samples
+
+
+def _lilted(t: NDArray[np.float64], depth: float) -> NDArray[np.float64]:
+    """The second of the even sentence that is heard at second `t` of the lilting one."""
+    swing = 2 * np.pi * 3
+    return t + depth * np.sin(swing * t) / swing
 
 
 def _tilted(samples: NDArray[np.float64], decibels: float) -> NDArray[np.float64]:
