@@ -8,6 +8,7 @@ Ignorance: how training works (models.finetune) and what a zib is (models.data.z
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import resource
 import time
@@ -136,15 +137,18 @@ def main() -> None:
     parse.add_argument("--bundle", default="edge/bundles/pico")
     parse.add_argument("--work", type=Path, required=True, help="a new folder for data and adapter")
     parse.add_argument("--new", type=int, default=400)
-    parse.add_argument("--replayed", type=int, default=1200)
-    parse.add_argument("--epochs", type=int, default=5)
-    parse.add_argument("--lr", type=float, default=0.0)
+    parse.add_argument("--replayed", type=int, default=2400)
+    parse.add_argument("--epochs", type=int, default=3)
+    parse.add_argument("--lr", type=float, default=1.5e-3)
+    parse.add_argument(
+        "--share", type=float, default=2 / 3, help="of replay: each old conversation is seen once"
+    )
     parse.add_argument("--items", type=int, default=60)
     parse.add_argument("--out", type=Path, default=Path("benchmarks/results/finetune.json"))
     args = parse.parse_args()
     torch.set_num_threads(1)
     new, replay = write_data(args.work, args.new, args.replayed)
-    settings = Settings(epochs=args.epochs, lr=args.lr)
+    settings = Settings(epochs=args.epochs, lr=args.lr, share=args.share)
     before, since = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
     finetune(args.checkpoint, new, args.work / "out", settings, replay=replay)
     after = resource.getrusage(resource.RUSAGE_SELF)
@@ -154,15 +158,21 @@ def main() -> None:
         "adapter_bytes": (args.work / "out" / ADAPTER).stat().st_size,
     }
     print(json.dumps(cost), flush=True)
-    result: dict[str, Any] = {
+    run: dict[str, Any] = {
         "data": {"new": args.new, "replayed": args.replayed},
         "settings": asdict(settings),
         "cost": cost,
+        "adapted": measure(args.bundle, (args.work / "out" / ADAPTER,), args.items),
     }
-    for name, adapters in (("adapted", (args.work / "out" / ADAPTER,)), ("base", ())):
-        result |= {name: measure(args.bundle, adapters, args.items)}
-        atomic.write_bytes(args.out, (json.dumps(result, indent=1) + "\n").encode())
-    print(compared(result["base"], result["adapted"]))
+    weights = (args.checkpoint / "model.safetensors").read_bytes()
+    result = {
+        "checkpoint_sha256": hashlib.sha256(weights).hexdigest(),
+        "items": args.items,
+        "base": measure(args.bundle, (), args.items),
+        "runs": [run],
+    }
+    atomic.write_bytes(args.out, (json.dumps(result, indent=1) + "\n").encode())
+    print(compared(result["base"], run["adapted"]))
 
 
 def compared(base: dict[str, Any], adapted: dict[str, Any]) -> str:
