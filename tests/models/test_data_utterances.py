@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data import utterances
-from models.data.utterances import KINDS, Lexicon, held_out, held_out_word, plain, sample
+from models.data.sounds import utterances
+from models.data.sounds.utterances import KINDS, Lexicon, held_out, held_out_word, plain, sample
 
 CORPUS = Path(__file__).parents[2] / "../shared/corpus"
 OPEN = ("sentence", "words", "names")
