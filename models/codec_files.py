@@ -42,8 +42,8 @@ def load_image_codec(runs: Path) -> ImageCodec:
 
 
 def load_audio_codec(runs: Path) -> AudioCodec:
-    """The trained sound codec, in eval mode."""
-    state = _state(runs / "audio_codec")
+    """The trained sound codec (the head that names phonemes stays behind), in eval mode."""
+    state = _state(runs / "audio_codec", "0.")
     codec = AudioCodec(width=state["head.weight"].shape[1]).to(memory_format=torch.channels_last)
     codec.load_state_dict(state)
     return codec.eval()

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 import edge
 from edge.media.spectrum import level, log_mel
-from models.data import checker, dialogue, pictures, sounds, speech
-from models.data.documents import sentence
+from models.data.first import checker, dialogue, pictures, sounds, speech
+from models.data.first.documents import sentence
 
 
 @dataclass(frozen=True)

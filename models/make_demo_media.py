@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from edge.media.audio import Sound
-from models.data import pictures, speech
+from models.data.first import pictures, speech
 
 FOLDER = Path("benchmarks/media")
 

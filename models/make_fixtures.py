@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from edge.vocabulary import SPECIAL
-from models.data import speech
+from models.data.first import speech
 
 PROMPTS, NEW = 24, 64
 FOLDER = Path("tests/fixtures")

@@ -24,8 +24,9 @@ import edge
 from edge import atomic
 from edge.media.audio import Sound
 from models import evaluate
-from models.data import dialogue, pictures, sounds, speech, zib
-from models.data.documents import DESCRIBE, DRAW, HEAR, SOUND, SPEAK, TRANSCRIBE, sentence
+from models.data import zib
+from models.data.first import dialogue, pictures, sounds, speech
+from models.data.first.documents import DESCRIBE, DRAW, HEAR, SOUND, SPEAK, TRANSCRIBE, sentence
 from models.finetune import ADAPTER, Settings, finetune
 
 OLD = {

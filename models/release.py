@@ -1,4 +1,4 @@
-"""Stage 5: the trained parts become a standard checkpoint folder. `python -m models.release runs --out models/weights/pico`
+"""Stage 5: the trained parts become a standard checkpoint folder. `python -m models.release runs --corpus C --out models/weights/pico`
 
 Job: config, bf16 safetensors, tokenizer, chat template, generation config, float ONNX codecs, native facts (edge.json), held-out
 rows, licence. Ignorance: quantization (that is `edge quantize`).
@@ -18,19 +18,25 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
-from edge.media.spectrum import level, log_mel
 from edge.vocabulary import NATIVE, SPECIAL
+from models.build_banks import drawn, heard
 from models.codec_files import export, load_audio_codec, load_image_codec, version
-from models.data import dialogue, pictures, speech
-from models.data.documents import Row, Writer, audio_span, image_span, sentence
+from models.data.documents import TASKS
+from models.data.rows import Row
+from models.data.tasks.desk import Desk
 from models.decoder import NORM_EPS, ROPE_THETA, Decoder
 from models.family import Member, member
+from models.fresh_banks import FreshBanks
 
-HELDOUT_ROWS, HELDOUT_LENGTH, HELDOUT_MEDIA = 40, 128, 128
-
+HELDOUT_ROWS, HELDOUT_LENGTH, HELDOUT_MEDIA = 40, 160, 128
+HELDOUT_TASKS = {
+    "text": ("talk",),
+    "image": ("read scenes", "draw scenes", "read emoji", "read lettering", "edit"),
+    "audio": ("hear speech", "speak"),
+}
 PROMPTS = {
-    "draw": "Draw {text}.", "speak": "Say: {text}", "transcribe": "What is said?",
-    "describe_image": "Describe the picture.", "describe_audio": "What do you hear?",
+    "draw": "Draw {text}.", "speak": "Say: {text}", "transcribe": "What is said?", "animate": "Make a video of {text}.",
+    "describe_image": "Describe the picture.", "describe_audio": "What do you hear?", "describe_video": "What happens in the video?",
 }  # fmt: skip
 SAMPLING = {
     "text": {"temperature": 0.0, "max_tokens": 160},
@@ -39,7 +45,8 @@ SAMPLING = {
     "exact": {"temperature": 0.0},
 }
 PROVENANCE = {
-    "pictures": "our generator: shapes drawn with Pillow", "speech": "our generator: espeak-ng voices", "sounds": "our generator: formulas",
+    "pictures": "our generators: shapes, lettering and charts drawn with Pillow; emoji of an open font", "clips": "our generator",
+    "speech": "our generator: espeak-ng voices; spoken digits of the Free Spoken Digit Dataset", "sounds": "our generator: formulas",
     "text": "our templates; open books, stories, sentences and small talk as credited in the model card",
 }  # fmt: skip
 
@@ -57,7 +64,7 @@ def config(m: Member) -> dict[str, Any]:
 
 def facts(m: Member) -> dict[str, Any]:
     """edge.json: what makes a Llama checkpoint a native multimodal model."""
-    modalities = ["text", "image", "audio"]
+    modalities = ["text", "image", "audio", "video"]
     return {
         "family": "edge-native", "member": m.name, "name": "pico", "vocabulary": NATIVE.to_dict(),
         "modalities": {"in": modalities, "out": modalities}, "prompts": PROMPTS, "sampling": SAMPLING,
@@ -65,68 +72,29 @@ def facts(m: Member) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class HeldOut(Writer):
-    """Writes held-out rows: unseen pairs, unseen voices, unseen phrasings. Needs the codecs, not the banks."""
+def held_out_rows(kind: str, tokenizer: Tokenizer, desk: Desk) -> NDArray[np.uint16]:
+    """(40, 160) uint16 of unseen compositions, voices and phrasings, padded with <|pad|>."""
+    made = np.full((HELDOUT_ROWS, HELDOUT_LENGTH), SPECIAL["pad"], np.uint16)
+    for i in range(HELDOUT_ROWS):
+        row, rng = (
+            Row(lambda text: tokenizer.encode(text, add_special_tokens=False).ids),
+            np.random.default_rng((200, i)),
+        )
+        TASKS[HELDOUT_TASKS[kind][i % len(HELDOUT_TASKS[kind])]].task(desk, row, rng)
+        ids = row.ids[:HELDOUT_LENGTH]
+        made[i, : len(ids)] = ids
+    return made
 
-    def __init__(self, tokenizer: Tokenizer, runs: Path) -> None:
-        super().__init__(tokenizer, None, (), ())  # type: ignore[arg-type]
-        self.image, self.audio = load_image_codec(runs), load_audio_codec(runs)
 
-    def rows(self, kind: str) -> NDArray[np.uint16]:
-        """(40, 128) uint16, padded with <|pad|>."""
-        made = np.full((HELDOUT_ROWS, HELDOUT_LENGTH), SPECIAL["pad"], np.uint16)
-        for i in range(HELDOUT_ROWS):
-            ids = getattr(self, f"_{kind}")(np.random.default_rng((200, i))).ids[:HELDOUT_LENGTH]
-            made[i, : len(ids)] = ids
-        return made
-
-    def media(self) -> dict[str, NDArray[Any]]:
-        """Pictures (128, 3, 64, 64) uint8 and one-second log-mels (n, 80, 50) float16 that the codecs are judged on."""
-        drawn, mels = [], []
-        for i in range(HELDOUT_MEDIA):
-            rng = np.random.default_rng((201, i))
-            drawn.append(pictures.draw(pictures.sample(rng, "heldout"), rng).transpose(2, 0, 1))
-            mel = log_mel(
-                level(speech.say(speech.sample_sentence(rng), speech.sample_delivery(rng, "heldout")))
-            )
-            mels += [mel[:, :50]] if mel.shape[1] >= 50 else []
-        return {"pixels": np.stack(drawn), "mel": np.stack(mels).astype(np.float16)}
-
-    def _text(self, rng: np.random.Generator) -> Row:
-        row = Row()
-        while len(row.ids) < HELDOUT_LENGTH:
-            question, answer = dialogue.sample(rng, "heldout")
-            self.user(row, question)
-            self.assistant(row, (answer, 1.0))
-        return row
-
-    def _image(self, rng: np.random.Generator) -> Row:
-        """Half read, half drawn."""
-        row, scene = Row(), pictures.sample(rng, "heldout")
-        pixels = torch.from_numpy(pictures.draw(scene, rng).copy()).permute(2, 0, 1)[None].float() / 255
-        span = image_span(self.image.encode(pixels)[0].numpy())
-        if rng.random() < 0.5:
-            self.user(row, f"Draw {pictures.caption(scene)}.")
-            self.assistant(row, (span, 1.0))
-            return row
-        self.user(row, span, "Describe the picture.")
-        self.assistant(row, (sentence(pictures.caption(scene)), 1.0))
-        for _, question, answer in pictures.questions(scene, rng):
-            self.user(row, question)
-            self.assistant(row, (answer, 1.0))
-        return row
-
-    def _audio(self, rng: np.random.Generator) -> Row:
-        row, text = Row(), speech.sample_sentence(rng)
-        mel = log_mel(level(speech.say(text, speech.sample_delivery(rng, "heldout"))))
-        span = audio_span(self.audio.encode(torch.from_numpy(mel)[None])[0].numpy())
-        if rng.random() < 0.5:
-            self.user(row, f"Say: {text}")
-            self.assistant(row, (text, 1.0), (span, 1.0))
-        else:
-            self.user(row, span, "What is said?")
-            self.assistant(row, (text, 1.0))
-        return row
+def held_out_media(corpus: Path) -> dict[str, NDArray[Any]]:
+    """Pictures (128, 3, 64, 64) uint8 and one-second log-mels (n, 80, 50) float16 that the codecs are judged on."""
+    kinds = ("scenes", "scenes", "emoji", "lettering")
+    pixels = [drawn(kinds[i % 4], i, corpus, "heldout")[0].transpose(2, 0, 1) for i in range(HELDOUT_MEDIA)]
+    mels = [heard("speech", i, corpus, "heldout").mel for i in range(HELDOUT_MEDIA)]
+    return {
+        "pixels": np.stack(pixels),
+        "mel": np.stack([m[:, :50] for m in mels if m.shape[1] >= 50]).astype(np.float16),
+    }
 
 
 def write_weights(runs: Path, name: str, m: Member, out: Path) -> dict[str, Any]:
@@ -149,6 +117,7 @@ def write_json(path: Path, data: Any) -> None:
 def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__)
     parse.add_argument("runs", type=Path)
+    parse.add_argument("--corpus", type=Path, required=True)
     parse.add_argument("--out", type=Path, default=Path("models/weights/pico"))
     parse.add_argument("--member", default="pico-14m")
     parse.add_argument("--name", default="decoder", help="the run to release")
@@ -168,14 +137,14 @@ def main() -> None:
         shutil.copyfile(args.runs / "tokenizer" / file, out / file)
     image, audio = load_image_codec(args.runs), load_audio_codec(args.runs)
     codecs = {"image_codec": version(image), "audio_codec": version(audio)}
+    desk = Desk(FreshBanks("heldout", args.corpus, image, audio), args.corpus, "heldout")
+    tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
+    rows = {kind: held_out_rows(kind, tokenizer, desk) for kind in HELDOUT_TASKS}
+    np.savez_compressed(out / "heldout.npz", **rows, **held_out_media(args.corpus))
     export(image, audio, out)
     native = facts(m)
     native["provenance"] = {"data": PROVENANCE, "training": training, "codecs": codecs}
     write_json(out / "edge.json", native)
-    held = HeldOut(Tokenizer.from_file(str(out / "tokenizer.json")), args.runs)
-    np.savez_compressed(
-        out / "heldout.npz", **{kind: held.rows(kind) for kind in ("text", "image", "audio")}, **held.media()
-    )
     shutil.copyfile(Path(__file__).parent.parent / "LICENSE", out / "LICENSE")
     print(f"released {args.name} at step {training['steps']} to {out}")
 

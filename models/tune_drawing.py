@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import edge
-from models.data import checker, pictures
+from models.data.first import checker, pictures
 
 TEMPERATURES, GUIDANCES = (0.0, 0.4, 0.7, 1.0), (1.0, 2.0, 3.0)
 

@@ -1,89 +1,98 @@
 """Media already turned into codes: banks on disk that documents draw from.
 
-Job: read the arrays that `models.build_banks` wrote. Ignorance: codecs, ids.
-A picture's scene is not stored: its index is the seed that makes it again.
+Job: which items a bank holds, and the arrays that `models.build_banks` wrote. Ignorance: codecs, ids.
+What a picture or a clip shows is not stored: bank, split and number are the seed that makes it again.
 """
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data import pictures, speech
+PICTURES = ("scenes", "emoji", "lettering", "charts")  # kinds.KINDS
+SOUNDS = ("speech", "own_voice", "recordings", "moods", "sounds", "asked")
+
+
+def seeded(bank: str, number: int) -> np.random.Generator:
+    """The generator of an item: sample with it first, then draw or speak with it."""
+    return np.random.default_rng((zlib.crc32(bank.encode()), number))
 
 
 @dataclass(frozen=True, eq=False)
-class Clip:
-    """A sound: what is said or heard, and its codes."""
+class Sound:
+    """A clip: what it is or says, its codes, and per code the phoneme (255: none), where known."""
 
+    number: int
     text: str
     codes: NDArray[np.uint16]
-
-    @property
-    def digits(self) -> bool:
-        return all(word in speech.DIGITS for word in self.text.split())
+    phonemes: NDArray[np.uint8] | None
 
 
-def scene_of(index: int) -> tuple[pictures.Scene, np.random.Generator]:
-    """The scene of a picture in the bank, and the generator in the state to draw it with."""
-    rng = np.random.default_rng((7, index))
-    return pictures.sample(rng), rng
+class Items(Protocol):
+    """What a task asks of a bank, read from a file or made on demand."""
+
+    def any(self, rng: np.random.Generator) -> int:
+        """The number of a random item."""
+
+    def codes(self, number: int) -> NDArray[np.uint16]:
+        """(n, 64) of n pictures."""
+
+    def sound(self, number: int) -> Sound:
+        """A sound with its words."""
 
 
-CELLS = len(pictures.COLOURS) * len(pictures.SHAPES) + 1  # one class per colour x shape, and the ground
+class Source(Protocol):
+    """Banks by name."""
+
+    def __getitem__(self, name: str) -> Items: ...
 
 
-def cells_of(scene: pictures.Scene) -> list[int]:
-    """What each of the 8 x 8 picture codes shows: 0 for the ground, 1 + colour * shapes + shape for a thing."""
-    made = []
-    for cell in range(64):
-        x, y = (cell % 8 + 0.5) / 8, (cell // 8 + 0.5) / 8
-        near = [t for t in scene.things if (t.x - x) ** 2 + (t.y - y) ** 2 < (t.radius + 0.03) ** 2]
-        names = [
-            1 + list(pictures.COLOURS).index(t.colour) * len(pictures.SHAPES) + pictures.SHAPES.index(t.shape)
-            for t in near
-        ]
-        made.append(names[0] if names else 0)
-    return made
+class Bank:
+    """Items of codes: one sound, one picture, or several pictures each."""
 
-
-class _Clips:
     def __init__(self, path: Path) -> None:
         stored = np.load(path, allow_pickle=False)
-        self.texts, self.codes = stored["texts"], stored["codes"]
-        self.ends = np.cumsum(stored["lengths"])
-        self.starts = self.ends - stored["lengths"]
+        self._arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in stored.files}
+        self._ends = np.cumsum(self._arrays["lengths"])
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self._ends)
 
-    def __getitem__(self, i: int) -> Clip:
-        return Clip(str(self.texts[i]), self.codes[self.starts[i] : self.ends[i]])
+    def codes(self, number: int) -> NDArray[np.uint16]:
+        """(n,) of a sound; (n, 64) of n pictures."""
+        return self._of("codes", number)
+
+    def sound(self, number: int) -> Sound:
+        known = "phonemes" in self._arrays
+        return Sound(
+            number,
+            str(self._arrays["texts"][number]),
+            self.codes(number),
+            self._of("phonemes", number) if known else None,
+        )
+
+    def any(self, rng: np.random.Generator) -> int:
+        """The number of a random item."""
+        return int(rng.integers(len(self)))
+
+    def _of(self, name: str, number: int) -> NDArray[Any]:
+        end = int(self._ends[number])
+        return self._arrays[name][end - int(self._arrays["lengths"][number]) : end]
 
 
 class Banks:
-    """The banks of one folder: pictures, speech of many voices, the model's own voice, sounds."""
+    """The banks of one folder, opened at first use."""
 
     def __init__(self, folder: Path) -> None:
-        self.pictures = np.load(folder / "pictures.npz", allow_pickle=False)["codes"]  # (n, 64) uint16
-        self.clips = {name: _Clips(folder / f"{name}.npz") for name in ("speech", "own_voice", "sounds")}
+        self.folder = folder
+        self._open: dict[str, Bank] = {}
 
-    def picture(self, rng: np.random.Generator) -> tuple[pictures.Scene, NDArray[np.uint16]]:
-        i = int(rng.integers(len(self.pictures)))
-        return scene_of(i)[0], self.pictures[i]
-
-    def speech(self, rng: np.random.Generator) -> Clip:
-        return self._any("speech", rng)
-
-    def own_voice(self, rng: np.random.Generator) -> Clip:
-        return self._any("own_voice", rng)
-
-    def sound(self, rng: np.random.Generator) -> Clip:
-        return self._any("sounds", rng)
-
-    def _any(self, name: str, rng: np.random.Generator) -> Clip:
-        clips = self.clips[name]
-        return clips[int(rng.integers(len(clips)))]
+    def __getitem__(self, name: str) -> Bank:
+        if name not in self._open:
+            self._open[name] = Bank(self.folder / f"{name}.npz")
+        return self._open[name]

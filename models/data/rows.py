@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, SPECIAL
+from models.data.sounds.phonemes import NO_LABEL
 
 NONE = (-1, -1)  # no label
 Label = tuple[int, int]  # classes: (thing, colour) of a picture cell, or (phoneme, -1) of a sound frame
@@ -61,10 +62,21 @@ class Row:
             self._put(part.ids, weights, [*part.labels[1:], NONE], ahead=True)
         self._put([SPECIAL["end"]], end)
 
-    def text(self, text: str, weight: float) -> None:
-        """Plain prose without turns."""
-        self._put(self.encode(text), weight)
-        self._put([SPECIAL["end"]], weight)
+    def null(self) -> None:
+        """The empty wish of guidance."""
+        self._put([SPECIAL["user"], SPECIAL["null"], SPECIAL["end"]], 0.0)
+
+    def text(self, text: str, weight: float, *, most: int) -> None:
+        """Plain prose without turns, cut after `most` ids."""
+        ids = self.encode(text)
+        self._put(ids[:most], weight)
+        self._put([SPECIAL["end"]], weight if len(ids) <= most else 0.0)
+
+    def cut(self, length: int) -> Row:
+        """At most `length` ids."""
+        for column in (self.ids, self.weights, self.labels, self.ahead):
+            del column[length:]  # type: ignore[attr-defined]
+        return self
 
     def _put(
         self,
@@ -96,11 +108,11 @@ def video(frames: Sequence[NDArray[np.uint16]], labels: Sequence[NDArray[np.int6
 
 
 def audio(codes: NDArray[np.uint16], phonemes: NDArray[np.uint8] | None = None) -> Span:
-    """A sound; phonemes (n,) where they are known, 255 where a frame has none."""
+    """A sound; phonemes (n,) where they are known."""
     told = (
         [NONE] * len(codes)
         if phonemes is None
-        else [NONE if p == 255 else (int(p), -1) for p in phonemes.tolist()]
+        else [NONE if p == NO_LABEL else (int(p), -1) for p in phonemes.tolist()]
     )
     return Span([SPECIAL["aud"], *_ids(codes, AUDIO_BASE), SPECIAL["/aud"]], [NONE, *told, NONE])
 

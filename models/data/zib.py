@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from models.data import checker, pictures
-from models.data.documents import DESCRIBE, DRAW, sentence
-from models.data.pictures import Scene, Split, Thing
+from models.data.first import checker, pictures
+from models.data.first.documents import DESCRIBE, DRAW, sentence
+from models.data.first.pictures import Scene, Split, Thing
 
 NAME = "zib"
 OUTLINE = ((-1, -1), (1, -1), (0.25, 0), (1, 1), (-1, 1), (-0.25, 0))  # in units of the radius, y down

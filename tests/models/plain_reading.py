@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.data import backgrounds, things
-from models.data.scenes import Scene
-from models.data.things import CORNERS, NUMBERS, Thing
+from models.data.pictures import backgrounds, things
+from models.data.pictures.scenes import Scene
+from models.data.pictures.things import CORNERS, NUMBERS, Thing
 
 ARRANGED = ("to the left of", "to the right of", "above", "below", "inside")
 ADJECTIVES = (*things.TEXTURES, *things.COLOURS)

@@ -8,9 +8,16 @@ import re
 import numpy as np
 import pytest
 
-from models.data import arithmetic
-from models.data.arithmetic import KINDS, difference_answer, held_out_operands, result, sample, sum_answer
-from models.data.counting import words
+from models.data.text import arithmetic
+from models.data.text.arithmetic import (
+    KINDS,
+    difference_answer,
+    held_out_operands,
+    result,
+    sample,
+    sum_answer,
+)
+from models.data.text.counting import words
 
 
 def made(kind: str, split: arithmetic.Split, count: int = 600) -> list[arithmetic.Turn]:

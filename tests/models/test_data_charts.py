@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.data import charts, palette
-from models.data.charts import BarChart, LineChart
-from models.data.picture import GRID, GROUND
+from models.data.pictures import charts, palette
+from models.data.pictures.charts import BarChart, LineChart
+from models.data.pictures.picture import GRID, GROUND
 
 BARS = BarChart((("red", 3), ("blue", 7), ("green", 5)), printed=False, paper="white", family="Roboto")
 

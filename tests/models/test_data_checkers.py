@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from models.data import clips, scenes
-from models.data.clip_checker import judge
-from models.data.edits import sample_edit
-from models.data.scene_checker import agrees, read
-from models.data.scenes import Scene
-from models.data.things import SHAPES, TEXTURED, TEXTURES, Thing, wears
+from models.data.clips import clips
+from models.data.clips.checker import judge
+from models.data.pictures import scenes
+from models.data.pictures.edits import sample_edit
+from models.data.pictures.scene_checker import agrees, read
+from models.data.pictures.scenes import Scene
+from models.data.pictures.things import SHAPES, TEXTURED, TEXTURES, Thing, wears
 
 
 def clean(pixels: np.ndarray) -> np.ndarray:

@@ -9,11 +9,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from models.data import clip_words, requests, things
-from models.data.clip_words import HEADINGS, seen
-from models.data.clips import KINDS, Clip, sample
-from models.data.scenes import Scene
-from models.data.things import NUMBERS, Thing
+from models.data.clips import words as clip_words
+from models.data.clips.clips import KINDS, Clip, sample
+from models.data.clips.words import HEADINGS, seen
+from models.data.pictures import things
+from models.data.pictures.scenes import Scene
+from models.data.pictures.things import NUMBERS, Thing
+from models.data.text import requests
 
 CLIPS = [sample(np.random.default_rng(seed)) for seed in range(400)]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from models.data.comparisons import sample_comparison
-from models.data.edits import Edit, sample_edit
-from models.data.scenes import Scene, sample
+from models.data.pictures.comparisons import sample_comparison
+from models.data.pictures.edits import Edit, sample_edit
+from models.data.pictures.scenes import Scene, sample
 from tests.models.plain_reading import meant
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data import emoji, emoji_names, fonts, palette
-from models.data.picture import GRID, GROUND
+from models.data.pictures import emoji, emoji_names, fonts, palette
+from models.data.pictures.picture import GRID, GROUND
 
 KNOWN = {e.name: e for e in emoji.names()}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.data import arithmetic, facts, honesty, instructions, talk, world
-from models.data.turns import Split, Turn, a, as_typed, choose, held_out, judged, wordings
+from models.data.text import arithmetic, facts, honesty, instructions, talk, world
+from models.data.text.turns import Split, Turn, a, as_typed, choose, held_out, judged, wordings
 
 FREE = ("odd_one_out", "follow_up", "name_one", "rhymes")  # more is chosen than the wording and the item
 EXACT = [name for name in facts.KINDS if name not in FREE]

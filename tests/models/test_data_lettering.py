@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from models.data import fonts, lettering, palette
-from models.data.lettering import Lettering
-from models.data.picture import GRID, GROUND
+from models.data.pictures import fonts, lettering, palette
+from models.data.pictures.lettering import Lettering
+from models.data.pictures.picture import GRID, GROUND
 
 WORDS = ("cat", "dog", "house", "river", "apple", "stone", "ab", "elephant", "window", "not a word", "naïve")
 

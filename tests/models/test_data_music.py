@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.data import music, timbres
-from models.data.music import KINDS, RATE, Sound, held_out, hertz, sample
+from models.data.sounds import music, timbres
+from models.data.sounds.music import KINDS, RATE, Sound, held_out, hertz, sample
 
 
 def loudest(samples: np.ndarray) -> float:

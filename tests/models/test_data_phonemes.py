@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from edge.media.spectrum import level, log_mel
-from models.data import phonemes, voices
-from models.data.phonemes import NO_LABEL, PHONEMES, phoneme_class
-from models.data.voices import EMOTIONS, Delivery, sample_delivery, say, say_labelled
+from models.data.sounds import phonemes, voices
+from models.data.sounds.phonemes import NO_LABEL, PHONEMES, phoneme_class
+from models.data.sounds.voices import EMOTIONS, Delivery, sample_delivery, say, say_labelled
 
 espeak = pytest.mark.train
 LINES = (

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from models.data import recordings
-from models.data.recordings import RATE, find, held_out, read, sample
-from models.data.utterances import DIGITS
+from models.data.sounds import recordings
+from models.data.sounds.recordings import RATE, find, held_out, read, sample
+from models.data.sounds.utterances import DIGITS
 
 CORPUS = Path(__file__).parents[2] / "../shared/corpus/speech/fsdd"
 

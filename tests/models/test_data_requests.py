@@ -8,7 +8,7 @@ import string
 import numpy as np
 import pytest
 
-from models.data.requests import WAYS, ask
+from models.data.text.requests import WAYS, ask
 
 LEAST = {"draw": 25, "describe": 20, "transcribe": 15, "speak": 12}
 ITEMS = ("a red circle", "two blue stars", "bigger", "the sun")

@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.data import backgrounds, pictures, things
-from models.data.picture import GROUND
-from models.data.scenes import Scene, sample
-from models.data.things import NUMBERS, Thing
+from models.data.first import pictures
+from models.data.pictures import backgrounds, things
+from models.data.pictures.picture import GROUND
+from models.data.pictures.scenes import Scene, sample
+from models.data.pictures.things import NUMBERS, Thing
 from tests.models.plain_reading import NOUNS, read
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data import honesty, instructions, reading_text, talk
-from models.data.turns import Split, Turn
+from models.data.text import honesty, instructions, reading_text, talk
+from models.data.text.turns import Split, Turn
 
 CORPUS = Path(__file__).parents[3] / "shared/corpus"
 needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="the open corpus is not here")

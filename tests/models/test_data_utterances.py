@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data import utterances
-from models.data.utterances import KINDS, Lexicon, held_out, held_out_word, plain, sample
+from models.data.sounds import utterances
+from models.data.sounds.utterances import KINDS, Lexicon, held_out, held_out_word, plain, sample
 
 CORPUS = Path(__file__).parents[2] / "../shared/corpus"
 OPEN = ("sentence", "words", "names")
@@ -93,7 +93,7 @@ def test_a_lexicon_is_read_from_a_corpus_in_a_fixed_order(tmp_path: Path) -> Non
             json.dumps({"text": t}) + "\n" for t in ("The cat sat.", "Hi.", "The cat sat!", "I am 12.")
         )
     lists = {"harvard_sentences": ["Glue the sheet."], "first_names": ["Ann", "Mary Lou"]}
-    for name in ("harvard_sentences", "first_names", *utterances._WORD_LISTS):
+    for name in ("harvard_sentences", "first_names", *utterances.WORD_LISTS):
         (tmp_path / f"words/{name}.json").write_text(
             json.dumps({"items": lists.get(name, ["zebra", "Easter"])})
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.data import microphone, voices
-from models.data.voices import EMOTIONS, RATE, VOICES, Delivery, sample_delivery, say
+from models.data.sounds import microphone, voices
+from models.data.sounds.voices import EMOTIONS, RATE, VOICES, Delivery, sample_delivery, say
 
 TEXT = "the train is late again"
 espeak = pytest.mark.train

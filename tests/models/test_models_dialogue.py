@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from models.data import dialogue
+from models.data.first import dialogue
 from models.evaluate import slots, word_errors
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.data import checker, pictures
+from models.data.first import checker, pictures
 
 
 def test_the_same_seed_draws_the_same_picture() -> None:

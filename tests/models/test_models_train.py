@@ -122,8 +122,8 @@ def test_every_document_is_a_well_formed_conversation(tmp_path: Path) -> None:
     from tokenizers import Tokenizer
 
     from edge.vocabulary import NATIVE, SPECIAL
-    from models.data.banks import CELLS, Banks, Clip, scene_of
-    from models.data.documents import Writer
+    from models.data.first.banks import CELLS, Banks, Clip, scene_of
+    from models.data.first.documents import Writer
 
     class Random(Banks):
         def __init__(self) -> None: ...
@@ -155,7 +155,7 @@ def test_every_document_is_a_well_formed_conversation(tmp_path: Path) -> None:
 
 
 def test_espeak_speaks_every_voice_and_the_held_out_voices_are_others() -> None:
-    from models.data import speech
+    from models.data.first import speech
 
     assert not set(speech.VOICES["train"]) & set(speech.VOICES["heldout"])
     for voice in speech.VOICES["train"] + speech.VOICES["heldout"]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.data import pictures, zib
+from models.data import zib
+from models.data.first import pictures
 
 
 def test_a_drawn_zib_is_judged_as_asked_and_no_other_shape_is_one() -> None:

@@ -1,0 +1,1 @@
+"""Short clips: scenes in motion, their questions and their checker."""

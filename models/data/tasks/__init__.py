@@ -1,0 +1,1 @@
+"""What is learnt: each task appends turns to a training row."""

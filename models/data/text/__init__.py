@@ -1,0 +1,1 @@
+"""Text: templated knowledge and talk, requests for media, readers of the open corpus."""
