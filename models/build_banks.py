@@ -24,7 +24,7 @@ from models.data import items
 from models.data.ahead import ahead
 from models.data.banks import PICTURES, SOUNDS
 from models.data.pictures.drawing import through_a_camera
-from models.data.sounds.phonemes import NO_LABEL
+from models.data.sounds.phonemes import NO_LABEL, stretched
 from models.data.text.turns import Split
 from models.image_codec import ImageCodec
 
@@ -73,10 +73,8 @@ def heard(bank: str, number: int, corpus: Path, split: Split = "train") -> Heard
         spoken, rng = getattr(items, {"moods": "mood"}.get(bank, bank))(number, corpus, split)
         text, (samples, phonemes) = spoken.text, spoken.samples(rng)
     mel = log_mel(level(samples))
-    told = np.full(mel.shape[1], NO_LABEL, np.uint8)
-    if phonemes is not None:
-        told[: len(phonemes)] = phonemes[: len(told)]
-    return Heard(text, mel, told)
+    unknown = np.full(mel.shape[1], NO_LABEL, np.uint8)
+    return Heard(text, mel, unknown if phonemes is None else stretched(phonemes, mel.shape[1]))
 
 
 def sounds(chunk: int, bank: str, corpus: Path) -> list[Heard]:

@@ -21,6 +21,7 @@ from edge.media.spectrum import level, log_mel
 from models.audio_codec import AudioCodec
 from models.data.ahead import ahead
 from models.data.sounds import microphone, music, recordings, utterances, voices
+from models.data.sounds.phonemes import stretched
 from models.data.text.turns import Split
 from models.training import Run, optimizer, seed_everything
 
@@ -73,13 +74,13 @@ def clip(seed: tuple[int, int], kind: str, split: Split, corpus: Path) -> Labell
     """One sound; in training a third comes through a microphone."""
     rng = np.random.default_rng((2, *seed))
     samples, phonemes = sound_of(kind, rng, split, corpus)
+    if split == "train" and rng.random() < 0.5:  # other throats: pitch and formants move together
+        samples = microphone.at_speed(samples.astype(np.float64), rng.uniform(0.86, 1.16)).astype(np.float32)
     if split == "train" and rng.random() < 0.3:
         samples = microphone.through_a_microphone(samples, rng)
     mel = log_mel(level(samples))
-    told = np.full(mel.shape[1], voices.NO_LABEL, np.uint8)
-    if phonemes is not None:
-        told[: len(phonemes)] = phonemes[: len(told)]
-    return mel, told
+    unknown = np.full(mel.shape[1], voices.NO_LABEL, np.uint8)
+    return mel, unknown if phonemes is None else stretched(phonemes, mel.shape[1])
 
 
 def fresh(number: int, corpus: Path) -> list[Labelled]:

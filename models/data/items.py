@@ -34,14 +34,17 @@ class Spoken:
     text: str
     delivery: Delivery
     noisy: bool = False
+    speed: float = 1.0  # of the tape: another throat
     emotion: Emotion = "calm"
     scene: int = -1
     answer: str = ""
     task: Literal["", "question", "draw"] = ""
 
     def samples(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
-        """Samples, and phonemes per code where they are known."""
+        """Samples, and phonemes in the order of time (stretch them to the codes)."""
         made, phonemes = voices.say_labelled(self.text, self.delivery)
+        if self.speed != 1:
+            made = microphone.at_speed(made.astype(np.float64), self.speed).astype(np.float32)
         if self.noisy:
             made = microphone.through_a_microphone(made, rng)
         return made, phonemes
@@ -84,8 +87,11 @@ def speech(number: int, corpus: Path, split: Split = "train") -> tuple[Spoken, n
     """Anything, in any voice, a third through a microphone."""
     rng = seeded(f"speech/{split}", number)
     text = utterances.sample(rng, split, lexicon(corpus)).text
-    noisy = bool(split == "train" and rng.random() < 0.33)
-    return Spoken(text, voices.sample_delivery(rng, split), noisy), rng
+    delivery = voices.sample_delivery(rng, split)
+    if split == "heldout":
+        return Spoken(text, delivery), rng
+    speed = float(rng.uniform(0.87, 1.15)) if rng.random() < 0.4 else 1.0
+    return Spoken(text, delivery, bool(rng.random() < 0.33), speed), rng
 
 
 def own_voice(number: int, corpus: Path, split: Split = "train") -> tuple[Spoken, np.random.Generator]:
@@ -104,7 +110,7 @@ def mood(number: int, corpus: Path, split: Split = "train") -> tuple[Spoken, np.
     kind = "sentence" if rng.random() < 0.6 else "phrase"
     text = utterances.sample(rng, split, lexicon(corpus), kind).text
     noisy = bool(split == "train" and rng.random() < 0.2)
-    return Spoken(text, voices.sample_delivery(rng, split, emotion), noisy, emotion), rng
+    return Spoken(text, voices.sample_delivery(rng, split, emotion), noisy, emotion=emotion), rng
 
 
 def asked(number: int, corpus: Path, split: Split = "train") -> tuple[Spoken, np.random.Generator]:

@@ -76,3 +76,8 @@ def _lead(before: int, now: int, seconds: float) -> float:
     if now in _VOICELESS_STOPS and before != 0:
         return min(0.025, seconds / 2)
     return min(0.015, seconds / 2) if now in _VOWELS and before in _VOICED_CONSONANTS else 0.0
+
+
+def stretched(labels: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """The same labels on `count` frames, after the sound was played faster or slower."""
+    return labels[np.arange(count) * len(labels) // max(1, count)]
