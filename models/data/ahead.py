@@ -12,6 +12,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TypeVar
 
+from quantize.children import die_with_parent
+
 T = TypeVar("T")
 
 DEPTH = 3  # items under way per worker
@@ -25,7 +27,7 @@ def ahead(make: Callable[[int], T], start: int = 0, *, workers: int = 0) -> Iter
     if workers == 0:
         for number in itertools.count(start):
             yield make(number)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), die_with_parent) as pool:
         numbers = itertools.count(start)
         waiting: deque[Future[T]] = deque()
         try:
