@@ -12,23 +12,24 @@ import numpy as np
 import edge
 from models.data import items
 from models.data.clips.checker import judge
+from models.data.clips.clips import Clip
 from models.data.pictures.scene_checker import agrees
-from models.data.text import requests
 from models.evaluation.exam import GREEDY, Exam
-from models.evaluation.rows import Row, ratio, share
+from models.evaluation.rows import Row, ratio_of_pairs, share
 from models.evaluation.scoring import agreement, slots
 
 MOTION = ("direction", "speed", "order")
 
 
-def _shown(number: int) -> tuple[items.Clip, edge.Video, np.random.Generator]:
+def _shown(number: int) -> tuple[Clip, edge.Video, np.random.Generator]:
     clip, rng = items.clip(number, "heldout")
     return clip, edge.Video(np.stack(clip.draw(rng))), rng
 
 
 def watching(exam: Exam) -> list[Row]:
     """Descriptions; and of each kind one question, motion and order apart from the rest."""
-    scored, exact, hits = [], [], defaultdict(list)
+    scored, exact = [], []
+    hits: dict[bool, list[bool]] = defaultdict(list)  # by whether it is about motion or order
     for number in exam.numbers(0.2):
         clip, video, rng = _shown(number)
         truth, told = slots(clip.caption()), slots(exam.model.describe(video, sampling=GREEDY))
@@ -42,14 +43,14 @@ def watching(exam: Exam) -> list[Row]:
         share("clip questions: motion and order", hits[True]),
         share("clip questions: all else", hits[False]),
         share("clips described: all slots", exact),
-        ratio("clips described: slot F1", *zip(*scored, strict=True)),
+        ratio_of_pairs("clips described: slot F1", scored),
     ]
 
 
 def animations(exam: Exam) -> list[Row]:
     """From a wish, judged by program; things that were to go one way, or to turn back, apart."""
     told = []
-    for number in exam.numbers(0.08):
+    for number in exam.numbers(0.07):
         clip, _ = items.clip(number, "heldout")
         made = exam.model.animate(clip.wish(), seed=number)
         told.append((bool(clip.heading()) or clip.kind == "bounce", judge(clip, list(made.frames))))
@@ -72,7 +73,7 @@ def next_frames(exam: Exam) -> list[Row]:
         before, after = known
         seed = int(rng.integers(2**32))
         shown = [edge.Image(scene.draw(np.random.default_rng(seed))) for scene in before]
-        request = requests.ask(exam.rng("next_frame", number), "heldout", "next_frame")
-        return agrees(after, exam.drawing(*shown, request, seed=number), fixed=True)["all"]
+        made = exam.drawing(*shown, exam.request("next_frame", number), seed=number)
+        return agrees(after, made, fixed=True)["all"]
 
     return [share("next frame drawn: everything in its place", list(exam.found(0.1, about)))]

@@ -19,7 +19,9 @@ import edge
 from edge.messages import Message, Text
 from models.data import items
 from models.data.banks import seeded
+from models.data.pictures.picture import Picture
 from models.data.sounds.voices import RATE
+from models.data.text import requests
 from models.data.text.turns import Split, Turn
 
 T = TypeVar("T")
@@ -60,6 +62,10 @@ class Exam:
         """For wordings and whatever an item leaves open."""
         return seeded(f"evaluation/{task}", number)
 
+    def request(self, kind: str, number: int) -> str:
+        """A request without a slot: by turns in a wording that training never shows (of some kinds there is one) and a known one."""
+        return requests.ask(self.rng(kind, number), "train" if number % 2 else "heldout", kind)
+
     def answer(self, *parts: Any, earlier: Sequence[Turn] = ()) -> str:
         """The likeliest answer to the parts, after the earlier turns."""
         chat = self.model.chat()
@@ -74,7 +80,7 @@ class Exam:
 
     def picture(
         self, kind: str, number: int, split: Split = "heldout"
-    ) -> tuple[items.Picture, edge.Image, np.random.Generator]:
+    ) -> tuple[Picture, edge.Image, np.random.Generator]:
         """A picture, what the model is shown, and the generator that drew it."""
         shown, rng = items.picture(kind, number, self.corpus, split)
         return shown, edge.Image(shown.draw(rng)), rng

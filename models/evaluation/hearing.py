@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from models.data import items
 from models.data.sounds import music, recordings, utterances, voices
 from models.data.tasks.desk import capital_sentence
-from models.data.text import requests
 from models.evaluation.exam import GREEDY, Exam, heard
-from models.evaluation.rows import Row, ratio, share
+from models.evaluation.rows import Row, ratio_of_pairs, share
 from models.evaluation.scoring import word_errors
 
 _NOTE = re.compile(rf"\bnote ({'|'.join(sorted(music.PITCHES, key=len, reverse=True))})\b")
@@ -63,7 +62,7 @@ def _written_down(exam: Exam, text: str, samples: NDArray[np.float32]) -> tuple[
 
 
 def _errors(task: str, scored: list[tuple[int, int]]) -> Row:
-    return ratio(task, [errors for errors, _ in scored], [words for _, words in scored], better="less")
+    return ratio_of_pairs(task, scored, "less")
 
 
 def spoken_questions(exam: Exam) -> list[Row]:
@@ -83,8 +82,7 @@ def moods(exam: Exam) -> list[Row]:
     hits = []
     for number in exam.numbers(0.4):
         spoken, rng = items.mood(number, exam.corpus, "heldout")
-        question = requests.ask(exam.rng("emotion", number), "heldout", "emotion")
-        told = exam.answer(heard(spoken.samples(rng)[0]), question)
+        told = exam.answer(heard(spoken.samples(rng)[0]), exam.request("emotion", number))
         hits.append(told == capital_sentence(spoken.emotion))
     return [share("emotion of a voice", hits)]
 
@@ -105,8 +103,7 @@ def sounds(exam: Exam) -> list[Row]:
 
 def _named(exam: Exam, number: int) -> tuple[music.Sound, str]:
     sound, rng = items.sound(number, "heldout")
-    question = requests.ask(exam.rng("sounds", number), "heldout", "name_sound")
-    return sound, exam.answer(heard(sound.play(rng)), question)
+    return sound, exam.answer(heard(sound.play(rng)), exam.request("name_sound", number))
 
 
 def within_a_semitone(sound: music.Sound, told: str) -> bool:

@@ -15,10 +15,10 @@ from models.data import items
 from models.data.pictures import emoji
 from models.data.pictures.emoji import EmojiPicture
 from models.data.pictures.lettering import Lettering
-from models.data.pictures.picture import Asked
+from models.data.pictures.picture import Asked, Picture
 from models.data.tasks.desk import capital_sentence
 from models.evaluation.exam import GREEDY, Exam
-from models.evaluation.rows import Row, ratio, share, share_of_types
+from models.evaluation.rows import Row, ratio, ratio_of_pairs, share, share_of_types
 from models.evaluation.scoring import agreement, letters_right, quoted, slots
 
 MAIN = ("colour", "shape", "count", "position", "relation")  # the five
@@ -54,7 +54,7 @@ def captions(exam: Exam) -> list[Row]:
         told = exam.model.describe(picture, sampling=GREEDY)
         scored.append(agreement(slots(shown.caption()), slots(told)))
         exact.append(told == capital_sentence(shown.caption()))
-    f1 = ratio("captions: slot F1", *zip(*scored, strict=True))
+    f1 = ratio_of_pairs("captions: slot F1", scored)
     return [f1, share("captions: exact", exact)]
 
 
@@ -101,7 +101,7 @@ def written_words(exam: Exam) -> list[Row]:
     return [characters, share("words read: exact", [truth == told for truth, told in read])]
 
 
-def short_word(shown: items.Picture) -> bool:
+def short_word(shown: Picture) -> bool:
     return isinstance(shown, Lettering) and shown.kind == "word" and len(shown.text) <= LONGEST_WORD
 
 

@@ -106,6 +106,11 @@ def ratio(
     return Row(task, value, unit, len(above), low, high, better, tops=tuple(above), bottoms=tuple(below))
 
 
+def ratio_of_pairs(task: str, scored: Sequence[tuple[float, float]], better: Better = "more") -> Row:
+    """As `ratio`, from (top, bottom) of each item: (errors, words), (twice the hits, slots of both)."""
+    return ratio(task, [top for top, _ in scored], [bottom for _, bottom in scored], better=better)
+
+
 def mean(task: str, values: Sequence[float], unit: str, better: Better = "more") -> Row:
     return ratio(task, values, [1.0] * len(values), unit, better)
 

@@ -109,7 +109,7 @@ def _windows(exam: Exam) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def spans(exam: Exam) -> list[Row]:
     """Pictures, speech and clips asked for; right if the true grammar takes every id up to the end of the turn."""
-    kinds: list[Kind] = [k for k in ("image", "audio", "video") if k in exam.model.makes]  # type: ignore[misc]
+    kinds: list[Kind] = [k for k in ("image", "audio", "video") if k in exam.model.makes]
     hits = {
         kind: [
             _well_formed(exam, kind, number)

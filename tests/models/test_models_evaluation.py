@@ -21,7 +21,7 @@ from edge.vocabulary import NATIVE
 from models.data import items
 from models.data.sounds.music import Sound
 from models.data.tasks.desk import capital_sentence
-from models.data.text import arithmetic, instructions, requests
+from models.data.text import arithmetic, instructions
 from models.data.text.turns import Turn
 from models.evaluation import goals, quantized, report, rows, scoring, text, unmasked
 from models.evaluation.exam import Exam
@@ -134,7 +134,7 @@ def knows_clips(exam: Exam) -> None:
 def knows_sounds(exam: Exam) -> None:
     for number in range(300):
         sound, rng = items.sound(number, "heldout")
-        question = requests.ask(exam.rng("sounds", number), "heldout", "name_sound")
+        question = exam.request("name_sound", number)
         exam.model.truth[key(edge.Audio(sound.play(rng)), question)] = capital_sentence(sound.name)
 
 
