@@ -16,10 +16,8 @@ from models.evaluation.tasks import Result
 
 HEAD = ("task (held out)", "measured", "95 %", "items", "2 cores", "GPU", "s")
 MISSING = "not made by this bundle"
-_STYLES: tuple[Literal["solid"], Literal["dotted"]] = (
-    "solid",
-    "dotted",
-)  # of the goals for 2 cores and for a GPU
+_SOLID: Literal["solid"] = "solid"
+_DOTTED: Literal["dotted"] = "dotted"
 
 
 def interval(row: Row) -> str:
@@ -89,11 +87,9 @@ def chart(result: Result, path: Path, title: str) -> None:
         axis.barh(at, row.value * 100, color="#d08770" if row.better == "less" else "#5e81ac", height=0.7)
         if not math.isnan(row.low):
             axis.plot([row.low * 100, row.high * 100], [at, at], color="#2e3440", linewidth=1)
-        for (_, goal), style in zip(row.goals.named(), _STYLES, strict=True):
-            bounds = [b for b in (goal.least, goal.most) if b is not None] if goal else []
-            axis.vlines(
-                [b * 100 for b in bounds], at - 0.45, at + 0.45, "#bf2020", linestyles=style, linewidth=1.6
-            )
+        for goal, style in ((row.goals.cores, _SOLID), (row.goals.gpu, _DOTTED)):
+            bounds = [b * 100 for b in (goal.least, goal.most) if b is not None] if goal else []
+            axis.vlines(bounds, at - 0.45, at + 0.45, "#bf2020", linestyles=style, linewidth=1.6)
     axis.set_yticks(range(len(rows)), [row.task for row in rows], fontsize=8)
     axis.set(xlim=(0, 105), ylim=(-0.7, len(rows) - 0.3), xlabel="%; red: goals, solid 2 cores, dotted GPU; orange bars: less is better")  # fmt: skip
     axis.set_title(title, fontsize=10)
