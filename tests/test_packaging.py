@@ -29,14 +29,18 @@ def name_of(requirement: str) -> str:
 
 def imports(folder: str) -> set[str]:
     """Top-level names that a package imports from outside of the standard library and of ourselves."""
-    found: set[str] = set()
-    for path in (ROOT / folder).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module.partition(".")[0])
+    found = {name for path in (ROOT / folder).rglob("*.py") for name in imported(path)}
     return found - sys.stdlib_module_names - {"edge", "quantize"}
+
+
+def imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 def provided(*groups: list[str]) -> set[str]:
@@ -45,7 +49,10 @@ def provided(*groups: list[str]) -> set[str]:
 
 
 def test_the_runtime_imports_exactly_its_declared_dependencies() -> None:
-    assert imports("edge") == provided(PROJECT["dependencies"])
+    films = provided(PROJECT["optional-dependencies"]["video"])
+    assert imports("edge") - films == provided(PROJECT["dependencies"])
+    users = {path.name for path in (ROOT / "edge").rglob("*.py") if films & imported(path)}
+    assert users == {"libav.py"}
 
 
 def test_the_pipeline_adds_exactly_its_extra() -> None:
