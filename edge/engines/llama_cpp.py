@@ -1,7 +1,7 @@
 """llama.cpp behind the Engine contract, on its low-level API: segments in, logits out.
 
 Job: load a validated GGUF, keep the KV sequences, batch without allocating per token, choose and watch
-threads; compute on a thread of its own (see own_thread). Ignorance: media, chat, sampling. Not thread-safe.
+threads; where needed, on a thread of its own (own_thread). Ignorance: media, chat, sampling. Not thread-safe.
 A header that lies is stopped by `edge.formats.gguf` before native code sees the file; native asserts would
 still end the process.
 """
@@ -22,7 +22,7 @@ from edge import hardware
 from edge.engines import lora, room
 from edge.engines.base import Logits
 from edge.engines.llama_native import CLOSED, LlamaTokenizer, complaint, library
-from edge.engines.own_thread import OwnThread
+from edge.engines.own_thread import CallersThread, OwnThread
 from edge.engines.threads import ThreadGovernor, fastest
 from edge.errors import DoesNotFitError, EngineError
 from edge.formats.gguf import read_header
@@ -69,7 +69,7 @@ class LlamaCppEngine:
         self._batch_size = max(self.sequences, min(chosen.batch, self.context_length))
         self._fixed = chosen.threads
         self._context = self._open()
-        self._thread = OwnThread("llama.cpp")
+        self._thread = OwnThread("llama.cpp") if hardware.has_tiles() else CallersThread()
         self._finalizer = weakref.finalize(
             self, _free, self._native, self._context, self._model, self._thread
         )
@@ -322,7 +322,7 @@ class _Batch:
         return batch
 
 
-def _free(native: Any, context: Any, model: Any, thread: OwnThread) -> None:
+def _free(native: Any, context: Any, model: Any, thread: OwnThread | CallersThread) -> None:
     thread.stop()
     native.llama_free(context)
     native.llama_model_free(model)
