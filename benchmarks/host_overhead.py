@@ -3,8 +3,8 @@
 Job: generate text, a guided picture and a sound on a bundle, subtract the time inside of llama_decode from
 the time of the whole stream, write results/host_overhead.json: `python -m benchmarks.host_overhead [BUNDLE]`.
 Two clocks: the wall, and the processor time of the calling thread less what llama_decode took of it, which a
-busy machine stretches less; the limit is held against the latter. Ignorance: quality; a codec's time falls once
-per span and is left out.
+busy machine stretches less; the limit is held against the latter. Ignorance: quality; a codec's time falls
+once per span and is left out.
 """
 
 from __future__ import annotations

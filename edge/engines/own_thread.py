@@ -4,7 +4,7 @@ Job: run calls there, one at a time, and hand back what they return or raise. Ig
 Reason: processor state belongs to a thread. On AMX machines ggml sets its tile shapes once per thread and
 trusts them ever after; an int8 product of onnxruntime on the same thread sets others, and the next tokens are
 garbage. The threads wake each other through pipes: 3 us there and back, half of what a queue takes. Where
-there are no tiles (laptops, phones) the caller's own thread serves: two compute threads and a third that sleeps
+there are no tiles (laptops, phones) the caller's thread serves: two compute threads and a third that sleeps
 and wakes cost a guided picture a third of its speed on two cores.
 """
 
