@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from edge.media.spectrum import level, log_mel
 from models.audio_codec import AudioCodec
+from models.data import items
 from models.data.ahead import ahead
 from models.data.sounds import microphone, music, recordings, utterances, voices
 from models.data.sounds.phonemes import stretched
@@ -47,16 +48,6 @@ class Reader(nn.Module):
         return F.cross_entropy(self.body(z).float().squeeze(2), phonemes, ignore_index=voices.NO_LABEL)
 
 
-@cache
-def _lexicon(corpus: Path) -> utterances.Lexicon:
-    return utterances.read_lexicon(corpus)
-
-
-@cache
-def _recordings(corpus: Path, split: Split) -> list[recordings.Recording]:
-    return recordings.find(corpus / "speech/fsdd", split)
-
-
 def sound_of(
     kind: str, rng: np.random.Generator, split: Split, corpus: Path
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
@@ -64,9 +55,9 @@ def sound_of(
     if kind == "music":
         return music.sample(rng, split).play(rng), None
     if kind == "recording":
-        return recordings.sample(rng, _recordings(corpus, split))[1], None
+        return recordings.sample(rng, items.known_recordings(corpus, split))[1], None
     emotion = voices.EMOTIONS[int(rng.integers(len(voices.EMOTIONS)))] if kind == "mood" else None
-    said = utterances.sample(rng, split, _lexicon(corpus))
+    said = utterances.sample(rng, split, items.lexicon(corpus))
     return voices.say_labelled(said.text, voices.sample_delivery(rng, split, emotion))
 
 

@@ -80,7 +80,7 @@ def sound(number: int, split: Split = "train") -> tuple[music.Sound, np.random.G
 
 def recording(number: int, corpus: Path, split: Split = "train") -> tuple[str, NDArray[np.float32]]:
     rng = seeded(f"recordings/{split}", number)
-    return recordings.sample(rng, _recordings(corpus, split))
+    return recordings.sample(rng, known_recordings(corpus, split))
 
 
 def speech(number: int, corpus: Path, split: Split = "train") -> tuple[Spoken, np.random.Generator]:
@@ -136,7 +136,7 @@ def lexicon(corpus: Path) -> utterances.Lexicon:
 
 
 @cache
-def _recordings(corpus: Path, split: Split) -> list[recordings.Recording]:
+def known_recordings(corpus: Path, split: Split) -> list[recordings.Recording]:
     return recordings.find(corpus / "speech/fsdd", split)
 
 

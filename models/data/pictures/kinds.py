@@ -19,7 +19,7 @@ from models.data.pictures.things import SHAPES, Split
 
 WORD_LISTS = ("common_words", "nouns", "adjectives", "animals", "fruits", "vegetables", "body_parts", "clothing", "household_objects")  # fmt: skip
 WHATS = ("", *SHAPES, "bar", "line", *lettering.LETTERS, *"0123456789", *(e.name for e in emoji.names()))
-COLOURS = ("", *dict.fromkeys((*palette.COLOURS, "turquoise")))
+COLOURS = ("", *palette.COLOURS)
 _WHAT = {name: i for i, name in enumerate(WHATS)}
 _WHAT |= {letter.upper(): _WHAT[letter] for letter in lettering.LETTERS}
 _COLOUR = {name: i for i, name in enumerate(COLOURS)}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 RGB = tuple[int, int, int]
 
+# The first ten keep their order: it decides which colour x shape pairs are held out.
 COLOURS: dict[str, RGB] = {
     "red": (220, 40, 40),
     "orange": (245, 140, 30),
@@ -24,6 +25,7 @@ COLOURS: dict[str, RGB] = {
     "black": (25, 25, 25),
     "gray": (135, 135, 135),
     "white": (250, 250, 250),
+    "turquoise": (60, 205, 200),
 }
 PAPERS: dict[str, RGB] = {
     "white": (255, 255, 255),

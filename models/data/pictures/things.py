@@ -13,24 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-Split = Literal["train", "heldout"]
-Rgb = tuple[int, int, int]
+from models.data.pictures.palette import COLOURS
+from models.data.pictures.palette import RGB as Rgb
 
-# The first ten colours and eight shapes keep the order of `pictures`, so that the same pairs stay held out.
-COLOURS: dict[str, Rgb] = {
-    "red": (220, 40, 40),
-    "orange": (245, 140, 30),
-    "yellow": (240, 215, 40),
-    "green": (50, 165, 75),
-    "blue": (45, 90, 215),
-    "purple": (135, 60, 175),
-    "pink": (245, 130, 185),
-    "brown": (125, 80, 45),
-    "black": (25, 25, 25),
-    "gray": (135, 135, 135),
-    "white": (250, 250, 250),
-    "turquoise": (60, 205, 200),
-}
+Split = Literal["train", "heldout"]
+# The first eight shapes keep their order, so that the same colour x shape pairs stay held out.
 SHAPES = ("circle", "square", "triangle", "star", "heart", "cross", "diamond", "ring",
           "hexagon", "moon", "arrow", "half circle", "oval")  # fmt: skip
 TEXTURES = ("solid", "striped", "dotted", "outlined", "checkered")

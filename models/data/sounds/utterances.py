@@ -20,26 +20,13 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from models.data.pictures.things import COLOURS, SHAPES
+from models.data.text.numerals import DIGITS, TEENS, TENS
 from models.data.text.turns import Split, one
 
 Kind = Literal["digits", "numbers", "phrase", "things", "command", "sentence", "words", "names"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LONGEST_WORDS, LONGEST_LETTERS = 8, 38  # at most 4 s in the slowest plain voice
 
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_TEENS = (
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-)
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 PHRASES = (
     "hello", "hello there", "good morning", "good evening", "good night", "goodbye", "thank you", "thank you very much", "how are you",
     "i am fine", "see you soon", "see you tomorrow", "yes please", "no thank you", "what is your name", "my name is pico",
@@ -80,7 +67,7 @@ _THINGS = (
 _PLACES = ("on the table", "in the garden", "by the river", "under the tree", "near the house", "in the box")  # fmt: skip
 _CLOSED = frozenset(
     word
-    for text in (*DIGITS, *_TEENS, *_TENS, *PHRASES, *_COMMANDS, *_THINGS, *_PLACES, *COLOURS, *SHAPES,
+    for text in (*DIGITS, *TEENS, *TENS, *PHRASES, *_COMMANDS, *_THINGS, *_PLACES, *COLOURS, *SHAPES,
                  "hundred thousand above below plus minus times it green left right of the "
                  "really something every little these years tonight looking everyone around answer first anyone")
     for word in text.split()
@@ -193,11 +180,11 @@ def number(value: int) -> str:
     if value < 10:
         return DIGITS[value]
     if value < 20:
-        return _TEENS[value - 10]
+        return TEENS[value - 10]
     for size, name in ((1000, " thousand"), (100, " hundred")):
         if value >= size:
             return f"{number(value // size)}{name}{_and_rest(value % size)}"
-    return _TENS[value // 10 - 2] + _and_rest(value % 10)
+    return TENS[value // 10 - 2] + _and_rest(value % 10)
 
 
 def _and_rest(rest: int) -> str:

@@ -11,31 +11,9 @@ import zlib
 
 import numpy as np
 
+from models.data.text.numerals import DIGITS, TEENS, TENS
 from models.data.text.turns import EVERY, Split, Turn, as_typed, choose, held_out, one, some
 
-_ONES = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _BIGGER = (
     "Which is bigger, {a} or {b}?", "Which number is larger, {a} or {b}?", "What is more, {a} or {b}?", "Name the larger number: {a} or {b}.",
     "Is {a} or {b} the bigger number?", "Which of the two is greater: {a}, {b}?", "{a} or {b}: which is more?", "Tell me the bigger one of {a} and {b}.",
@@ -62,10 +40,10 @@ _PARITY = (
 def words(n: int) -> str:
     """0 to 100 in words: "forty-two"."""
     if n < 20:
-        return _ONES[n]
+        return (*DIGITS, *TEENS)[n]
     if n == 100:
         return "one hundred"
-    return _TENS[n // 10 - 2] + ("-" + _ONES[n % 10] if n % 10 else "")
+    return TENS[n // 10 - 2] + ("-" + DIGITS[n % 10] if n % 10 else "")
 
 
 def comparison(rng: np.random.Generator, split: Split) -> list[Turn]:
