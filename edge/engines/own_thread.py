@@ -71,8 +71,8 @@ class OwnThread:
         """End the thread; calls must have ended."""
         self._desk.call = None
         os.write(self._desk.worker, _WAKE)
-        self._thread.join()
-        self._desk.close()
+        if self._thread is not threading.current_thread():  # a collector may finalize an engine here, too
+            self._thread.join()
 
 
 def _serve(desk: _Desk) -> None:
@@ -83,3 +83,4 @@ def _serve(desk: _Desk) -> None:
         except BaseException as error:
             desk.outcome = (None, error)
         os.write(desk.finisher, _WAKE)
+    desk.close()

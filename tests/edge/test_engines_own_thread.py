@@ -83,6 +83,13 @@ def test_an_interrupt_waits_for_the_call_and_does_not_mix_results(thread: OwnThr
     thread.stop()
 
 
+def test_it_can_be_stopped_from_its_own_thread(thread: OwnThread) -> None:
+    worker = thread._thread
+    thread.call(thread.stop)  # as a collector does that runs there
+    worker.join(timeout=5)
+    assert not worker.is_alive()
+
+
 def test_an_int8_product_on_the_callers_thread_does_not_change_the_answers(tiny_bundle: Path) -> None:
     """Without it, every int4 answer after the product is garbage on a machine with AMX."""
     done = subprocess.run([sys.executable, "-c", MIXED, str(tiny_bundle)], capture_output=True, text=True)
