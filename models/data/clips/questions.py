@@ -16,6 +16,7 @@ from models.data.clips.words import SIDES, Track, heading, moves, seen, speed, t
 from models.data.pictures.picture import Asked
 from models.data.pictures.scene_words import clear_place, enumerate_words
 from models.data.pictures.things import NUMBERS, Thing, article, plural
+from models.data.text.wording import sentence, yes
 
 _MOST_OF_A_KIND = 3
 _BEGINNING, _END = ("at the beginning", "at the start", "in the first frame"), ("at the end", "in the last frame")  # fmt: skip
@@ -97,7 +98,7 @@ class _Asker:
             if found:
                 question = self.say(f"What {verb}?", f"Which shape {verb}?", f"Which thing {verb}?")
                 thing = seen(found)[0]
-                asked.append(Asked("who", question, _sentence(f"the {thing.shape}" if recoloured(found) else article(thing.name))))  # fmt: skip
+                asked.append(Asked("who", question, sentence(f"the {thing.shape}" if recoloured(found) else article(thing.name))))  # fmt: skip
         return asked
 
     def way(self) -> list[Asked]:
@@ -114,7 +115,7 @@ class _Asker:
                 question = self.say(f"Which way does {who} move first?", f"Where does {who} move at first?")
             else:
                 question = self.say(f"Which way does {who} move?", f"In which direction does {who} move?", f"Where does {who} move?", f"In what direction does {who} go?")  # fmt: skip
-            asked.append(Asked("direction", question, _sentence(way)))
+            asked.append(Asked("direction", question, sentence(way)))
         return asked
 
     def pace(self) -> list[Asked]:
@@ -148,7 +149,7 @@ class _Asker:
 
     def _where(self, question: str, thing: Thing) -> list[Asked]:
         place = clear_place(thing)
-        return [Asked("position", question, _sentence(place))] if place else []
+        return [Asked("position", question, sentence(place))] if place else []
 
     def number(self) -> list[Asked]:
         if (
@@ -186,12 +187,12 @@ class _Asker:
                 )
                 for when, thing in ((_BEGINNING, there[0]), (_END, there[-1])):
                     question = self.say(f"What color is {who} {self.say(*when)}?", f"Which color does {who} have {self.say(*when)}?")  # fmt: skip
-                    asked.append(Asked("colour", question, _sentence(thing.colour)))
-                asked.append(Asked("colour", self.say(f"What color does {who} turn?", f"Which color does {who} become?"), _sentence(there[-1].colour)))  # fmt: skip
+                    asked.append(Asked("colour", question, sentence(thing.colour)))
+                asked.append(Asked("colour", self.say(f"What color does {who} turn?", f"Which color does {who} become?"), sentence(there[-1].colour)))  # fmt: skip
             elif not reshaped(track):
                 who = f"the {plural(there[0].shape)}" if self.kind == "count" else f"the {there[0].shape}"
                 verb = "are" if self.kind == "count" else "is"
-                asked.append(Asked("colour", self.say(f"What color {verb} {who}?", f"Which color {verb} {who}?"), _sentence(there[0].colour)))  # fmt: skip
+                asked.append(Asked("colour", self.say(f"What color {verb} {who}?", f"Which color {verb} {who}?"), sentence(there[0].colour)))  # fmt: skip
         return asked
 
     def shape(self) -> list[Asked]:
@@ -201,11 +202,11 @@ class _Asker:
             return []
         first, last = seen(doing)[0], seen(doing)[-1]
         if reshaped(doing):
-            return [Asked("shape", self.say("What does it turn into?", "What does it become?"), _sentence(article(last.shape))),
-                    Asked("shape", "What shape is it at the beginning?", _sentence(first.shape)),
-                    Asked("shape", "What shape is it at the end?", _sentence(last.shape))]  # fmt: skip
+            return [Asked("shape", self.say("What does it turn into?", "What does it become?"), sentence(article(last.shape))),
+                    Asked("shape", "What shape is it at the beginning?", sentence(first.shape)),
+                    Asked("shape", "What shape is it at the end?", sentence(last.shape))]  # fmt: skip
         verb = "moves" if moves(doing) else "changes"
-        return [Asked("shape", self.say(f"What shape is the thing that {verb}?", f"Name the shape that {verb}."), _sentence(first.shape))]  # fmt: skip
+        return [Asked("shape", self.say(f"What shape is the thing that {verb}?", f"Name the shape that {verb}."), sentence(first.shape))]  # fmt: skip
 
     def size(self) -> list[Asked]:
         """Growing or shrinking, sometimes neither."""
@@ -222,12 +223,12 @@ class _Asker:
         if self.kind != "order":
             return []
         names = [article(seen(track)[0].name) for track in self.tracks]
-        asked = [Asked("order", f"What appears {rank}?", _sentence(name)) for rank, name in zip(_RANKS, names, strict=True)]  # fmt: skip
-        asked.append(Asked("order", "What appears last?", _sentence(names[-1])))
-        asked.append(Asked("order", self.say("In which order do they appear?", "In what order do the shapes appear?"), _sentence(enumerate_words(names))))  # fmt: skip
+        asked = [Asked("order", f"What appears {rank}?", sentence(name)) for rank, name in zip(_RANKS, names, strict=True)]  # fmt: skip
+        asked.append(Asked("order", "What appears last?", sentence(names[-1])))
+        asked.append(Asked("order", self.say("In which order do they appear?", "In what order do the shapes appear?"), sentence(enumerate_words(names))))  # fmt: skip
         i, j = (int(v) for v in self.rng.permutation(3)[:2])
         a, b = (f"the {seen(self.tracks[k])[0].shape}" for k in (i, j))
-        return [*asked, Asked("order", f"Which appears first, {a} or {b}?", _sentence(a if i < j else b))]
+        return [*asked, Asked("order", f"Which appears first, {a} or {b}?", sentence(a if i < j else b))]
 
     def meeting(self) -> list[Asked]:
         """What two things do to each other; which side something hits."""
@@ -235,21 +236,19 @@ class _Asker:
             there = seen(self.tracks[0])
             side = SIDES[heading(there[0], turning(there))]
             who = self.called(self.tracks[0])
-            return [Asked("meeting", self.say(f"Which side does {who} hit?", f"Where does {who} bounce off?", f"What does {who} bounce off?"), _sentence(side))]  # fmt: skip
+            return [Asked("meeting", self.say(f"Which side does {who} hit?", f"Where does {who} bounce off?", f"What does {who} bounce off?"), sentence(side))]  # fmt: skip
         if self.kind not in ("pass", "collide", "push"):
             return []
         a, b = (seen(t)[0] for t in self.tracks)
         asked = [
-            Asked(
-                "meeting", self.say("Do they touch?", "Do the two shapes touch?"), _yes(self.kind != "pass")
-            )
+            Asked("meeting", self.say("Do they touch?", "Do the two shapes touch?"), yes(self.kind != "pass"))
         ]
         if self.kind == "push":
-            asked.append(Asked("meeting", self.say("What is pushed?", f"What does the {a.shape} push?"), _sentence(article(b.name))))  # fmt: skip
-            asked.append(Asked("meeting", self.say("What pushes?", f"What pushes the {b.shape}?"), _sentence(article(a.name))))  # fmt: skip
+            asked.append(Asked("meeting", self.say("What is pushed?", f"What does the {a.shape} push?"), sentence(article(b.name))))  # fmt: skip
+            asked.append(Asked("meeting", self.say("What pushes?", f"What pushes the {b.shape}?"), sentence(article(a.name))))  # fmt: skip
         if self.kind == "collide":
-            asked.append(Asked("meeting", f"What does the {a.shape} bump into?", _sentence(article(b.name))))
-            asked.append(Asked("meeting", f"What does the {b.shape} bump into?", _sentence(article(a.name))))
+            asked.append(Asked("meeting", f"What does the {a.shape} bump into?", sentence(article(b.name))))
+            asked.append(Asked("meeting", f"What does the {b.shape} bump into?", sentence(article(a.name))))
         return asked
 
     def whether(self) -> list[Asked]:
@@ -265,20 +264,12 @@ class _Asker:
         for wanted in (True, False):
             fit = [ways for ways, true in told if true is wanted]
             if fit:
-                asked.append(Asked("whether", self.say(*fit[int(self.rng.integers(len(fit)))]), _yes(wanted)))
+                asked.append(Asked("whether", self.say(*fit[int(self.rng.integers(len(fit)))]), yes(wanted)))
         track = self.tracks[int(self.rng.integers(len(self.tracks)))]
         if self.kind not in ("count", "order"):
-            asked.append(Asked("whether", f"Does {self.called(track)} move?", _yes(moves(track))))
+            asked.append(Asked("whether", f"Does {self.called(track)} move?", yes(moves(track))))
         return asked
 
 
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}."
-
-
 def _number(number: int) -> str:
-    return _sentence(NUMBERS[number])
-
-
-def _yes(true: bool) -> str:
-    return "Yes." if true else "No."
+    return sentence(NUMBERS[number])

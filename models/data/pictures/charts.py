@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 
 from models.data.pictures import fonts, palette
 from models.data.pictures.picture import GRID, GROUND, Asked
+from models.data.text.wording import say
 
 Split = Literal["train", "heldout"]
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black")
@@ -111,10 +112,10 @@ class BarChart:
     def questions(self, rng: np.random.Generator) -> list[Asked]:
         colour, value = self.bars[int(rng.integers(len(self.bars)))]
         asked = [
-            Asked("count", _say(rng, "How many bars are there?", "How many bars do you see?", "Count the bars."), f"{NUMBERS[len(self.bars)].capitalize()}."),
-            Asked("value", _say(rng, f"How high is the {colour} bar?", f"What is the value of the {colour} bar?", f"Read the {colour} bar."), f"{value}."),
+            Asked("count", say(rng, "How many bars are there?", "How many bars do you see?", "Count the bars."), f"{NUMBERS[len(self.bars)].capitalize()}."),
+            Asked("value", say(rng, f"How high is the {colour} bar?", f"What is the value of the {colour} bar?", f"Read the {colour} bar."), f"{value}."),
             Asked("exists", *self._exists(rng)),
-            Asked("chart", _say(rng, "What is this?", "What kind of chart is this?"), "A bar chart."),
+            Asked("chart", say(rng, "What is this?", "What kind of chart is this?"), "A bar chart."),
         ]  # fmt: skip
         asked += self._extremes(rng) + self._compared(rng)
         return [asked[i] for i in rng.permutation(len(asked))]
@@ -122,14 +123,14 @@ class BarChart:
     def _exists(self, rng: np.random.Generator) -> tuple[str, str]:
         shown = [c for c, _ in self.bars]
         yes = rng.random() < 0.5
-        colour = _say(rng, *shown) if yes else _say(rng, *(c for c in COLOURS if c not in shown))
+        colour = say(rng, *shown) if yes else say(rng, *(c for c in COLOURS if c not in shown))
         return f"Is there {'an' if colour == 'orange' else 'a'} {colour} bar?", "Yes." if yes else "No."
 
     def _extremes(self, rng: np.random.Generator) -> list[Asked]:
         asked, values = [], [value for _, value in self.bars]
         for value, ways in ((max(values), ("highest", "tallest")), (min(values), ("lowest", "shortest"))):
             if values.count(value) == 1:
-                question = f"Which bar is {_say(rng, 'the ', '')}{_say(rng, *ways)}?"
+                question = f"Which bar is {say(rng, 'the ', '')}{say(rng, *ways)}?"
                 asked.append(Asked("extreme", question, f"{self.bars[values.index(value)][0].capitalize()}."))
         return asked
 
@@ -188,13 +189,13 @@ class LineChart:
 
     def questions(self, rng: np.random.Generator) -> list[Asked]:
         asked = [
-            Asked("trend", _say(rng, "Is the line rising or falling?", "How does the line go?", "Does the line go up or down?"), _TREND_SAID[self.trend]),
-            Asked("colour", _say(rng, "What color is the line?", "What colour is the line?"), f"{self.colour.capitalize()}."),
-            Asked("value", _say(rng, "Where does the line start?", "At which value does the line start?"), f"At {self.values[0]}."),
-            Asked("value", _say(rng, "Where does the line end?", "At which value does the line end?"), f"At {self.values[-1]}."),
-            Asked("extreme", _say(rng, "What is the highest value?", "How high does the line get?"), f"{max(self.values)}."),
+            Asked("trend", say(rng, "Is the line rising or falling?", "How does the line go?", "Does the line go up or down?"), _TREND_SAID[self.trend]),
+            Asked("colour", say(rng, "What color is the line?", "What colour is the line?"), f"{self.colour.capitalize()}."),
+            Asked("value", say(rng, "Where does the line start?", "At which value does the line start?"), f"At {self.values[0]}."),
+            Asked("value", say(rng, "Where does the line end?", "At which value does the line end?"), f"At {self.values[-1]}."),
+            Asked("extreme", say(rng, "What is the highest value?", "How high does the line get?"), f"{max(self.values)}."),
             Asked("extreme", "What is the lowest value?", f"{min(self.values)}."),
-            Asked("chart", _say(rng, "What is this?", "What kind of chart is this?"), "A line chart."),
+            Asked("chart", say(rng, "What is this?", "What kind of chart is this?"), "A line chart."),
         ]  # fmt: skip
         return [asked[i] for i in rng.permutation(len(asked))]
 
@@ -205,20 +206,20 @@ def sample(rng: np.random.Generator, split: Split = "train") -> BarChart | LineC
 
 
 def _bars(rng: np.random.Generator, split: Split) -> BarChart:
-    paper = _say(rng, *_PAPERS)
+    paper = say(rng, *_PAPERS)
     seen = [c for c in COLOURS if _is_seen(c, paper)]
     while True:
         chosen = rng.permutation(len(seen))[: int(rng.integers(2, 5))]
         bars = tuple((seen[i], int(rng.integers(1, HIGHEST + 1))) for i in chosen)
         if any(held_out(colour, str(value)) for colour, value in bars) == (split == "heldout"):
-            return BarChart(bars, bool(rng.random() < 0.5), paper, _say(rng, *fonts.FAMILIES))
+            return BarChart(bars, bool(rng.random() < 0.5), paper, say(rng, *fonts.FAMILIES))
 
 
 def _line(rng: np.random.Generator, split: Split) -> LineChart:
     while True:
-        paper, colour, trend = _say(rng, *_PAPERS), _say(rng, *COLOURS), _say(rng, *TRENDS)
+        paper, colour, trend = say(rng, *_PAPERS), say(rng, *COLOURS), say(rng, *TRENDS)
         if _is_seen(colour, paper) and held_out(colour, trend) == (split == "heldout"):
-            return LineChart(colour, _values(rng, trend), trend, paper, _say(rng, *fonts.FAMILIES))
+            return LineChart(colour, _values(rng, trend), trend, paper, say(rng, *fonts.FAMILIES))
 
 
 def _values(rng: np.random.Generator, trend: str) -> tuple[int, ...]:
@@ -231,10 +232,6 @@ def _values(rng: np.random.Generator, trend: str) -> tuple[int, ...]:
         down = sorted((int(v) + 1 for v in rng.permutation(HIGHEST)[: count - before]), reverse=True)
         if max(up) > max(down, default=0) and max(up) - min(up + down) >= 4:
             return tuple(HIGHEST + 1 - v if mirrored else v for v in up + down)
-
-
-def _say(rng: np.random.Generator, *ways: str) -> str:
-    return ways[int(rng.integers(len(ways)))]
 
 
 @lru_cache

@@ -15,6 +15,7 @@ from models.data.pictures.edits import sample_edit
 from models.data.pictures.scene_words import Clue, clues
 from models.data.pictures.scenes import Scene, sample
 from models.data.pictures.things import Split, article, novel
+from models.data.text.wording import say
 
 _FIRST, _SECOND = "The first.", "The second."
 
@@ -33,10 +34,6 @@ class Comparison:
 def sample_comparison(rng: np.random.Generator, split: Split = "train") -> Comparison:
     """In training neither scene is novel; in the held-out split at least one is."""
     return _KINDS[int(rng.integers(len(_KINDS)))](rng, split)
-
-
-def _say(rng: np.random.Generator, *ways: str) -> str:
-    return ways[int(rng.integers(len(ways)))]
 
 
 def _two(
@@ -62,7 +59,7 @@ def _more(rng: np.random.Generator, split: Split) -> Comparison:
         a, b = (sum(map(clue.fits, scene.things)) for scene in (first, second))
         if a == b and rng.random() < 0.6:
             continue
-        ask = _say(rng, "Which picture has more {x}?", "Which picture shows more {x}?", "Where are more {x}?")
+        ask = say(rng, "Which picture has more {x}?", "Which picture shows more {x}?", "Where are more {x}?")
         answer = _FIRST if a > b else _SECOND if b > a else "The same number."
         return Comparison("more", first, second, ask.replace("{x}", clue.words(2)), answer)
 
@@ -77,7 +74,7 @@ def _shows(rng: np.random.Generator, split: Split) -> Comparison:
         here, there = (any(map(clue.fits, scene.things)) for scene in (first, second))
         if here != there:
             name = article(clue.words()) if clue.shape else f"something {clue.texture or clue.colour}"
-            ask = _say(
+            ask = say(
                 rng,
                 f"Which picture shows {name}?",
                 f"Where do you see {name}?",
@@ -92,8 +89,8 @@ def _larger(rng: np.random.Generator, split: Split) -> Comparison:
         first, second = _two(rng, split, ("size",), 1.0)
         if len(first.things) == 1:
             a, b, name = first.things[0].radius, second.things[0].radius, first.things[0].shape
-            word = _say(rng, "larger", "bigger", "smaller")
-            ask = _say(rng, f"In which picture is the {name} {word}?", f"Where is the {name} {word}?")
+            word = say(rng, "larger", "bigger", "smaller")
+            ask = say(rng, f"In which picture is the {name} {word}?", f"Where is the {name} {word}?")
             return Comparison(
                 "larger", first, second, ask, _FIRST if (a > b) != (word == "smaller") else _SECOND
             )
@@ -101,7 +98,7 @@ def _larger(rng: np.random.Generator, split: Split) -> Comparison:
 
 def _changed(rng: np.random.Generator, split: Split) -> Comparison:
     edit = sample_edit(rng, split)
-    ask = _say(rng, "What has changed?", "What is different now?", "What is different in the second picture?")
+    ask = say(rng, "What has changed?", "What is different now?", "What is different in the second picture?")
     return Comparison("changed", edit.before, edit.after, ask, edit.change)
 
 
@@ -110,7 +107,7 @@ def _same(rng: np.random.Generator, split: Split) -> Comparison:
     first, second = _two(rng, split, edited=0.7)
     if rng.random() < 0.5:
         first = second = first if novel(first.things) == (split == "heldout") else second
-    ask = _say(rng, "Are they the same?", "Are the two pictures the same?", "Do both show the same?")
+    ask = say(rng, "Are they the same?", "Are the two pictures the same?", "Do both show the same?")
     return Comparison("same", first, second, ask, "Yes." if first == second else "No.")
 
 

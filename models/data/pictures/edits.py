@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
@@ -28,9 +27,10 @@ from models.data.pictures.things import (
     plural,
     wears,
 )
+from models.data.text.turns import capital
+from models.data.text.wording import say
 
 _THIRDS = (0.24, 0.5, 0.76)
-T = TypeVar("T")
 _WEAR = {
     "striped": ("Give {x} stripes.", "Make {x} striped.", "Put stripes on {x}."),
     "dotted": ("Give {x} dots.", "Make {x} dotted.", "Put dots on {x}."),
@@ -62,10 +62,6 @@ def sample_edit(rng: np.random.Generator, split: Split = "train") -> Edit:
             return made
 
 
-def _say(rng: np.random.Generator, *ways: T) -> T:
-    return ways[int(rng.integers(len(ways)))]
-
-
 def _edit(kind: str, before: Scene, instruction: str, change: str, *things: Thing) -> Edit:
     return Edit(kind, before, instruction, replace(before, things=things), change)
 
@@ -82,7 +78,7 @@ class _Meant:
         return tuple(change(t) if i in self.indices else t for i, t in enumerate(scene.things))
 
     def tell(self, what: str) -> str:
-        return f"{_cap(self.told)} {'are' if len(self.indices) > 1 else 'is'} {what}."
+        return f"{capital(self.told)} {'are' if len(self.indices) > 1 else 'is'} {what}."
 
 
 def _meant(scene: Scene, rng: np.random.Generator, most: int = 5) -> _Meant | None:
@@ -91,9 +87,9 @@ def _meant(scene: Scene, rng: np.random.Generator, most: int = 5) -> _Meant | No
     thing = things[int(rng.integers(len(things)))]
     if len({t.kind for t in things}) == 1:
         told = f"the {thing.shape if len(things) == 1 else plural(thing.shape)}"
-        called = _say(rng, "it", "it", told) if len(things) == 1 else _say(rng, "them", "them", told)
+        called = say(rng, "it", "it", told) if len(things) == 1 else say(rng, "them", "them", told)
         return _Meant(tuple(range(len(things))), called, told) if len(things) <= most else None
-    clue = _say(rng, *clues(thing))
+    clue = say(rng, *clues(thing))
     fit = tuple(i for i, t in enumerate(things) if clue.fits(t))
     if len(fit) > most or len({things[i].kind for i in fit}) > 1:
         return None
@@ -101,37 +97,35 @@ def _meant(scene: Scene, rng: np.random.Generator, most: int = 5) -> _Meant | No
 
 
 def _recolour(scene: Scene, rng: np.random.Generator) -> Edit | None:
-    colour = _say(rng, *COLOURS)
+    colour = say(rng, *COLOURS)
     meant = _meant(scene, rng)
     if not meant:
         return None
     things = meant.changed(scene, lambda t: replace(t, colour=colour))
-    ask = _say(
-        rng, "Make {x} {c}.", "Color {x} {c}.", "Paint {x} {c}.", "Change {x} to {c}.", "Turn {x} {c}."
-    )
+    ask = say(rng, "Make {x} {c}.", "Color {x} {c}.", "Paint {x} {c}.", "Change {x} to {c}.", "Turn {x} {c}.")
     return _edit("colour", scene, _fill(ask, meant.called, c=colour), meant.tell(f"now {colour}"), *things)
 
 
 def _reshape(scene: Scene, rng: np.random.Generator) -> Edit | None:
-    shape = _say(rng, *SHAPES)
+    shape = say(rng, *SHAPES)
     meant = _meant(scene, rng)
     if not meant or not all(wears(shape, scene.things[i].texture) for i in meant.indices):
         return None
     things = meant.changed(scene, lambda t: replace(t, shape=shape))
     new = plural(shape) if len(meant.indices) > 1 else article(shape)
-    ask = _say(rng, "Turn {x} into {c}.", "Change {x} into {c}.", "Make {x} {c}.")
+    ask = say(rng, "Turn {x} into {c}.", "Change {x} into {c}.", "Make {x} {c}.")
     return _edit("shape", scene, _fill(ask, meant.called, c=new), meant.tell(f"now {new}"), *things)
 
 
 def _retexture(scene: Scene, rng: np.random.Generator) -> Edit | None:
-    texture = _say(rng, *_WEAR)
+    texture = say(rng, *_WEAR)
     if texture == "solid":  # ask for it only where there is something to take away
         texture = "solid" if any(t.texture != "solid" for t in scene.things) else "striped"
     meant = _meant(scene, rng)
     if not meant or not all(wears(scene.things[i].shape, texture) for i in meant.indices):
         return None
     things = meant.changed(scene, lambda t: replace(t, texture=texture))
-    return _edit("texture", scene, _fill(_say(rng, *_WEAR[texture]), meant.called), meant.tell(f"now {texture}"), *things)  # fmt: skip
+    return _edit("texture", scene, _fill(say(rng, *_WEAR[texture]), meant.called), meant.tell(f"now {texture}"), *things)  # fmt: skip
 
 
 def _resize(scene: Scene, rng: np.random.Generator) -> Edit | None:
@@ -144,7 +138,7 @@ def _resize(scene: Scene, rng: np.random.Generator) -> Edit | None:
     pairs = [(things[i], scene.things[i])[:: 1 if up else -1] for i in meant.indices]
     if not all(larger(after, before) for after, before in pairs):  # of one size already, or nearly the next
         return None
-    word = _say(rng, "bigger", "larger") if up else "smaller"
+    word = say(rng, "bigger", "larger") if up else "smaller"
     return _edit("size", scene, f"Make {meant.called} {word}.", meant.tell(f"now {word}"), *things)
 
 
@@ -166,7 +160,7 @@ def _move(scene: Scene, rng: np.random.Generator) -> Edit | None:
     if moved.place == thing.place:
         return None
     where = _TO_PLACE.get(place, place.replace("at", "to", 1))
-    ask = _say(rng, "Move {x} {c}.", "Move {x} {c}.", "Put {x} {p}.")
+    ask = say(rng, "Move {x} {c}.", "Move {x} {c}.", "Put {x} {p}.")
     ask = _fill(ask, meant.called, c=where, p=place)
     return _edit("move", scene, ask, meant.tell(f"now {moved.place}"), *meant.changed(scene, lambda _: moved))
 
@@ -177,8 +171,8 @@ def _swap(scene: Scene, rng: np.random.Generator) -> Edit | None:
     a, b = scene.things
     if inside(a, b) or inside(b, a):
         return None
-    names = [f"the {_say(rng, *singling_out(scene.things, t)).words()}" for t in (a, b)]
-    ask = _say(
+    names = [f"the {say(rng, *singling_out(scene.things, t)).words()}" for t in (a, b)]
+    ask = say(
         rng, "Swap them.", "Swap the two.", f"Swap {names[0]} and {names[1]}.", "Let them change places."
     )
     moved = replace(a, x=b.x, y=b.y), replace(b, x=a.x, y=a.y)
@@ -193,27 +187,27 @@ def _add(scene: Scene, rng: np.random.Generator) -> Edit | None:
     if len({t.kind for t in scene.things}) == 1 and rng.random() < 0.4:
         first = scene.things[0]
         new = replace(first, x=x, y=y)
-        ask = _say(rng, "Add one more.", "Add another one.", f"Add another {first.shape}.", "Draw one more.")
-        return _edit("add", scene, ask, f"{_cap(article(new.name))} was added.", *scene.things, new)
+        ask = say(rng, "Add one more.", "Add another one.", f"Add another {first.shape}.", "Draw one more.")
+        return _edit("add", scene, ask, f"{capital(article(new.name))} was added.", *scene.things, new)
     _, colour, shape = pick_kind(rng, "train" if rng.random() < 0.5 else "heldout")
     new = Thing(shape, colour, x, y, radius)
     where = f" {new.place}" if rng.random() < 0.7 else ""
-    ask = _say(rng, "Add {c}{w}.", "Put {c}{w}." if where else "Add {c}.", "Draw {c}{w} too.")
+    ask = say(rng, "Add {c}{w}.", "Put {c}{w}." if where else "Add {c}.", "Draw {c}{w} too.")
     return _edit("add", scene, ask.replace("{c}", article(new.name)).replace("{w}", where),
-                 f"{_cap(article(new.name))} was added.", *scene.things, new)  # fmt: skip
+                 f"{capital(article(new.name))} was added.", *scene.things, new)  # fmt: skip
 
 
 def _remove(scene: Scene, rng: np.random.Generator) -> Edit | None:
     if len(scene.things) < 2:
         return None
     if len({t.kind for t in scene.things}) == 1:
-        told = f"{_cap(article(scene.things[0].name))} was removed."
-        return _edit("remove", scene, _say(rng, "Remove one.", "Take one away.", "Delete one of them."), told, *scene.things[:-1])  # fmt: skip
+        told = f"{capital(article(scene.things[0].name))} was removed."
+        return _edit("remove", scene, say(rng, "Remove one.", "Take one away.", "Delete one of them."), told, *scene.things[:-1])  # fmt: skip
     meant = _meant(scene, rng)
     if not meant:
         return None
     left = [t for i, t in enumerate(scene.things) if i not in meant.indices]
-    ask = _say(rng, "Remove {x}.", "Take {x} away.", "Delete {x}.", "Erase {x}.")
+    ask = say(rng, "Remove {x}.", "Take {x} away.", "Delete {x}.", "Erase {x}.")
     return _edit("remove", scene, _fill(ask, meant.called), meant.tell("gone"), *left)
 
 
@@ -230,8 +224,8 @@ def _number(scene: Scene, rng: np.random.Generator) -> Edit | None:
     if len(things) < number:
         return None
     called = "it" if len(scene.things) == 1 else "them"
-    ask = _say(rng, f"Make {called} {NUMBERS[number]}.", f"I want {NUMBERS[number]} of these.")
-    ask = _say(rng, "Leave only one.", "Keep only one.") if number == 1 else ask
+    ask = say(rng, f"Make {called} {NUMBERS[number]}.", f"I want {NUMBERS[number]} of these.")
+    ask = say(rng, "Leave only one.", "Keep only one.") if number == 1 else ask
     verb = "is" if number == 1 else "are"
     return _edit("count", scene, ask, f"There {verb} now {NUMBERS[number]}.", *things[:number])
 
@@ -240,7 +234,7 @@ def _ground(scene: Scene, rng: np.random.Generator) -> Edit | None:
     to = BACKGROUNDS[int(rng.integers(len(BACKGROUNDS)))]
     new = words(to).change
     ways = ("Change the background to {c}.", *(("Make the background {c}.",) if to in PLAIN else ()))
-    ask = _say(rng, *ways)
+    ask = say(rng, *ways)
     after = replace(scene, background=to)
     return Edit("background", scene, ask.replace("{c}", new), after, f"The background is now {new}.")
 
@@ -249,10 +243,6 @@ def _fill(ask: str, called: str, **more: str) -> str:
     for name, value in {"x": called, **more}.items():
         ask = ask.replace("{" + name + "}", value)
     return ask
-
-
-def _cap(phrase: str) -> str:
-    return phrase[0].upper() + phrase[1:]
 
 
 _EDITS: tuple[Callable[[Scene, np.random.Generator], Edit | None], ...] = (

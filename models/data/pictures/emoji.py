@@ -22,6 +22,7 @@ from PIL import Image, ImageDraw
 
 from models.data.pictures import fonts, palette
 from models.data.pictures.picture import GRID, GROUND, Asked
+from models.data.text.wording import say, sentence
 
 Split = Literal["train", "heldout"]
 SIZES = {
@@ -131,27 +132,27 @@ class EmojiPicture:
         asked = self._about_two(rng) if self.relation else self._about_one(rng)
         number = ("One.", "Two.")[len(self.things) - 1]
         asked.append(
-            Asked("count", _say(rng, "How many emoji are there?", "How many emoji do you see?"), number)
+            Asked("count", say(rng, "How many emoji are there?", "How many emoji do you see?"), number)
         )
         asked.append(self._exists(rng))
         return [asked[i] for i in rng.permutation(len(asked))]
 
     def _about_one(self, rng: np.random.Generator) -> list[Asked]:
         thing = self.things[0]
-        what = _say(rng, "What is this?", "Which emoji is it?", "What is in the picture?", "What do you see?",
+        what = say(rng, "What is this?", "Which emoji is it?", "What is in the picture?", "What do you see?",
                     "Name the emoji.", "Which emoji do you see?")  # fmt: skip
         other = _another(rng, {thing.name}).phrase
         either = [thing.phrase, other] if rng.random() < 0.5 else [other, thing.phrase]
         asked = [
-            Asked("emoji", what, _sentence(thing.phrase)),
-            Asked("choice", f"Is it {either[0]} or {either[1]}?", _sentence(thing.phrase)),
+            Asked("emoji", what, sentence(thing.phrase)),
+            Asked("choice", f"Is it {either[0]} or {either[1]}?", sentence(thing.phrase)),
         ]
         if self.size == "small":  # a larger one is too near the middle to tell
             asked.append(
                 Asked(
                     "position",
-                    _say(rng, "Where is it?", f"Where is the {thing.name}?"),
-                    _sentence(self.place),
+                    say(rng, "Where is it?", f"Where is the {thing.name}?"),
+                    sentence(self.place),
                 )
             )
         return asked  # fmt: skip
@@ -165,11 +166,11 @@ class EmojiPicture:
             else ("at the top", "at the bottom")
         )
         return [
-            Asked("relation", f"What is {self.relation} the {b.name}?", _sentence(a.phrase)),
-            Asked("relation", f"What is {backward} the {a.name}?", _sentence(b.phrase)),
-            Asked("emoji", _say(rng, f"What is {sides[0]}?", f"Which emoji is {sides[0]}?"), _sentence(a.phrase)),
-            Asked("emoji", _say(rng, f"What is {sides[1]}?", f"Which emoji is {sides[1]}?"), _sentence(b.phrase)),
-            Asked("position", f"Where is the {b.name}?", _sentence(f"{backward} the {a.name}")),
+            Asked("relation", f"What is {self.relation} the {b.name}?", sentence(a.phrase)),
+            Asked("relation", f"What is {backward} the {a.name}?", sentence(b.phrase)),
+            Asked("emoji", say(rng, f"What is {sides[0]}?", f"Which emoji is {sides[0]}?"), sentence(a.phrase)),
+            Asked("emoji", say(rng, f"What is {sides[1]}?", f"Which emoji is {sides[1]}?"), sentence(b.phrase)),
+            Asked("position", f"Where is the {b.name}?", sentence(f"{backward} the {a.name}")),
         ]  # fmt: skip
 
     def _exists(self, rng: np.random.Generator) -> Asked:
@@ -177,15 +178,7 @@ class EmojiPicture:
         yes = rng.random() < 0.5
         about = self.things[int(rng.integers(len(self.things)))] if yes else _another(rng, shown)
         ways = ["Do you see {}?", "Is there {}?"] if about.article else ["Do you see {}?"]
-        return Asked("exists", _say(rng, *ways).format(about.phrase), "Yes." if yes else "No.")
-
-
-def _say(rng: np.random.Generator, *ways: str) -> str:
-    return ways[int(rng.integers(len(ways)))]
-
-
-def _sentence(phrase: str) -> str:
-    return f"{phrase[0].upper()}{phrase[1:]}."
+        return Asked("exists", say(rng, *ways).format(about.phrase), "Yes." if yes else "No.")
 
 
 def _another(rng: np.random.Generator, shown: set[str], top: int | None = None) -> Emoji:
@@ -199,7 +192,7 @@ def sample(rng: np.random.Generator, split: Split = "train", *, top: int | None 
     """Four times in five one emoji, else two, out of the `top` most useful (all by default)."""
     while True:
         first = _another(rng, set(), top)
-        background = _say(rng, *_PAPERS)
+        background = say(rng, *_PAPERS)
         picture = _one(rng, first, background) if rng.random() < 0.8 else _two(rng, first, background, top)
         if _is_held_out(picture) == (split == "heldout") and all(
             is_seen(t.emoji, background) for t in picture.things
@@ -224,7 +217,7 @@ def one_emoji(rng: np.random.Generator, emoji: Emoji, size: str, row: int, colum
 
 
 def _one(rng: np.random.Generator, emoji: Emoji, background: str) -> EmojiPicture:
-    size = _say(rng, *SIZES)
+    size = say(rng, *SIZES)
     row, column = (int(v) for v in rng.integers(3, size=2))
     return one_emoji(rng, emoji, size, row, column, background)
 

@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw
 
 from models.data.pictures import fonts, palette
 from models.data.pictures.picture import GRID, GROUND, Asked
+from models.data.text.wording import say
 
 Split = Literal["train", "heldout"]
 SIDE = 64  # the side that sizes are given for
@@ -141,15 +142,15 @@ class Lettering:
     def questions(self, rng: np.random.Generator) -> list[Asked]:
         asked = {"word": self._about_word, "words": self._about_words, "number": self._about_number}[self.kind](rng)  # fmt: skip
         noun = "text" if self.kind == "words" else self.kind
-        colour = _say(rng, f"What color is the {noun}?", f"What colour is the {noun}?", f"Which color has the {noun}?")  # fmt: skip
+        colour = say(rng, f"What color is the {noun}?", f"What colour is the {noun}?", f"Which color has the {noun}?")  # fmt: skip
         asked.append(Asked("colour", colour, f"{self.ink.capitalize()}."))
         asked.append(self._exists(rng))
         return [asked[i] for i in rng.permutation(len(asked))]
 
     def _about_word(self, rng: np.random.Generator) -> list[Asked]:
         word = self.text
-        read = _say(rng, "What does it say?", "Read the word.", "What is written here?", "Which word is it?", "What word is this?")  # fmt: skip
-        count = _say(rng, "How many letters has the word?", "How many letters does the word have?", "Count the letters.")  # fmt: skip
+        read = say(rng, "What does it say?", "Read the word.", "What is written here?", "Which word is it?", "What word is this?")  # fmt: skip
+        count = say(rng, "How many letters has the word?", "How many letters does the word have?", "Count the letters.")  # fmt: skip
         return [
             Asked("ocr", read, f'It says "{word}".'),
             Asked("letter", "What is the first letter?", f"{word[0].upper()}."),
@@ -158,16 +159,16 @@ class Lettering:
         ]
 
     def _about_words(self, rng: np.random.Generator) -> list[Asked]:
-        read = _say(rng, "What does it say?", "Read the words.", "What is written here?", "Read the text.")
+        read = say(rng, "What does it say?", "Read the words.", "What is written here?", "Read the text.")
         return [
             Asked("ocr", read, f'It says "{self.text}".'),
-            Asked("ocr", _say(rng, "What is the first word?", "What does the first line say?"), f'It says "{self.lines[0]}".'),
-            Asked("ocr", _say(rng, "What is the second word?", "What does the second line say?"), f'It says "{self.lines[1]}".'),
+            Asked("ocr", say(rng, "What is the first word?", "What does the first line say?"), f'It says "{self.lines[0]}".'),
+            Asked("ocr", say(rng, "What is the second word?", "What does the second line say?"), f'It says "{self.lines[1]}".'),
             Asked("count", "How many words are there?", "Two."),
         ]  # fmt: skip
 
     def _about_number(self, rng: np.random.Generator) -> list[Asked]:
-        read = _say(
+        read = say(
             rng, "Which number is it?", "What number is this?", "Read the number.", "What does it say?"
         )
         return [
@@ -185,14 +186,10 @@ class Lettering:
         return Asked("exists", f"Does it say {said}?", "Yes." if yes else "No.")
 
 
-def _say(rng: np.random.Generator, *ways: str) -> str:
-    return ways[int(rng.integers(len(ways)))]
-
-
 def _misspelt(rng: np.random.Generator, text: str) -> str:
     at = int(rng.choice([i for i, c in enumerate(text) if c != " "]))
     others = "0123456789" if text[at].isdigit() else LETTERS
-    other = _say(rng, *(c for c in others if c != text[at].lower()))
+    other = say(rng, *(c for c in others if c != text[at].lower()))
     return text[:at] + (other.upper() if text[at].isupper() else other) + text[at + 1 :]
 
 
@@ -203,14 +200,14 @@ def _box(text: str, family: str, bold: bool, size: float) -> tuple[float, float,
 
 def sample(rng: np.random.Generator, split: Split = "train", *, words: Sequence[str]) -> Lettering:
     """A word three times in five, a number or two lines once each. In the held-out split all its words are."""
-    kind = _say(rng, "word", "word", "word", "number", "words")
+    kind = say(rng, "word", "word", "word", "number", "words")
     while True:
         count = 2 if kind == "words" else 1
         texts = [_number(rng, split) if kind == "number" else _word(rng, split, words) for _ in range(count)]
         case = rng.random()
         if case < 0.3:
             texts = [t.capitalize() if case < 0.12 else t.upper() for t in texts]
-        family, bold = _say(rng, *fonts.FAMILIES), bool(rng.random() < 0.5)
+        family, bold = say(rng, *fonts.FAMILIES), bool(rng.random() < 0.5)
         if size := _fitting(texts, family, bold, float(rng.uniform(SMALLEST, LARGEST + 0.5))):
             return _styled(rng, Lettering(tuple(texts), family, bold, size, *_colours(rng, size)))
 
@@ -229,16 +226,16 @@ def _fitting(texts: Sequence[str], family: str, bold: bool, size: float) -> floa
 def _styled(rng: np.random.Generator, plain: Lettering) -> Lettering:
     across, down = (float(np.clip(rng.normal(0.5, 0.25), 0, 1)) for _ in range(2))
     tells = plain.ink not in ("black", "white") and rng.random() < 0.35
-    align = float(_say(rng, "0", "0.5", "1"))
+    align = float(say(rng, "0", "0.5", "1"))
     return Lettering(plain.lines, plain.family, plain.bold, plain.size, plain.ink, plain.paper, across, down, align, tells)  # fmt: skip
 
 
 def _colours(rng: np.random.Generator, size: float) -> tuple[str, str]:
     """(ink, paper) that can be read: the contrast is 3.5 or more, 4.5 for small text."""
     needed = 4.5 if size < 12 else 3.5
-    ink = _say(rng, *["black"] * 5, "white", "white", *palette.COLOURS)
+    ink = say(rng, *["black"] * 5, "white", "white", *palette.COLOURS)
     seen = [p for p, rgb in palette.PAPERS.items() if palette.contrast(palette.COLOURS[ink], rgb) >= needed]
-    return ink, "white" if "white" in seen and rng.random() < 0.4 else _say(rng, *seen)
+    return ink, "white" if "white" in seen and rng.random() < 0.4 else say(rng, *seen)
 
 
 def _word(rng: np.random.Generator, split: Split, words: Sequence[str]) -> str:
@@ -260,5 +257,5 @@ def _number(rng: np.random.Generator, split: Split) -> str:
 
 def pronounceable(rng: np.random.Generator) -> str:
     """A made-up word of one to three syllables."""
-    syllables = (_say(rng, *_ONSETS) + _say(rng, *_VOWELS) + _say(rng, *_CODAS) for _ in range(int(rng.integers(1, 4))))  # fmt: skip
+    syllables = (say(rng, *_ONSETS) + say(rng, *_VOWELS) + say(rng, *_CODAS) for _ in range(int(rng.integers(1, 4))))  # fmt: skip
     return "".join(syllables)

@@ -35,6 +35,7 @@ from models.data.pictures.things import (
     novel,
     plural,
 )
+from models.data.text.wording import sentence, yes
 
 _MOST_OF_A_KIND = 3  # questions of one kind about one picture
 
@@ -137,22 +138,22 @@ class _Asker:
         verb = "are" if many else "is"
         if kind == "colour":
             return Asked(kind, self.say(f"What color {verb} {who}?", f"What colour {verb} {who}?", f"Which color {verb} {who}?"),
-                         _sentence(thing.colour))  # fmt: skip
+                         sentence(thing.colour))  # fmt: skip
         if kind == "shape":
             who = "it" if not many and len(self.things) == 1 else who
             ways = [f"What shape {verb} {who}?", f"Which shape {verb} {who}?"]
             alone = ["Name the shape.", "Which shape do you see?"] if len(self.things) == 1 else []
-            return Asked(kind, self.say(*ways, *alone), _sentence(thing.shape))
-        return Asked(kind, self.say(f"What texture {verb} {who}?", f"What pattern {verb} {who}?"), _sentence(thing.texture))  # fmt: skip
+            return Asked(kind, self.say(*ways, *alone), sentence(thing.shape))
+        return Asked(kind, self.say(f"What texture {verb} {who}?", f"What pattern {verb} {who}?"), sentence(thing.texture))  # fmt: skip
 
     def position(self) -> list[Asked]:
         """Where a thing is; and what is at a place, where one thing is."""
         named = [(t, self.say("it", n) if len(self.things) == 1 else n) for t, n in self.named()]
-        asked = [Asked("position", self.say(f"Where is {name}?", f"Where do you see {name}?"), _sentence(clear_place(t)))
+        asked = [Asked("position", self.say(f"Where is {name}?", f"Where do you see {name}?"), sentence(clear_place(t)))
                  for t, name in named if clear_place(t)]  # fmt: skip
         if len(self.things) > 1 and all(map(clear_place, self.things)):
             alone = [t for t in self.things if sum(_at(o, t.place) for o in self.things) == 1]
-            asked += [Asked("position", f"What is {t.place}?", _sentence(article(t.name))) for t in alone]
+            asked += [Asked("position", f"What is {t.place}?", sentence(article(t.name))) for t in alone]
         return asked
 
     def relation(self) -> list[Asked]:
@@ -164,7 +165,7 @@ class _Asker:
                 if all(sure is not None for _, sure in found) and sum(bool(sure) for _, sure in found) == 1:
                     which = next(t for t, sure in found if sure)
                     asked.append(Asked("relation", self.say(f"What is {way} {name}?", f"Which shape is {way} {name}?"),
-                                       _sentence(article(which.name))))  # fmt: skip
+                                       sentence(article(which.name))))  # fmt: skip
         return asked + self._whether()
 
     def _whether(self) -> list[Asked]:
@@ -179,14 +180,14 @@ class _Asker:
         if not ways:
             return []
         way = self.any(ways)
-        return [Asked("relation", f"Is {name_a} {way} {name_b}?", _yes(bool(sure[way])))]
+        return [Asked("relation", f"Is {name_a} {way} {name_b}?", yes(bool(sure[way])))]
 
     def size(self) -> list[Asked]:
         if len(self.things) > 1:
             return []
         thing = self.things[0]
         who = self.say("it", f"the {thing.shape}")
-        return [Asked("size", self.say(f"What size is {who}?", f"How big is {who}?", f"How large is {who}?"), _sentence(thing.size))]  # fmt: skip
+        return [Asked("size", self.say(f"What size is {who}?", f"How big is {who}?", f"How large is {who}?"), sentence(thing.size))]  # fmt: skip
 
     def exists(self) -> list[Asked]:
         """Half yes, half no; most of the noes share a colour or a shape with what is there."""
@@ -194,7 +195,7 @@ class _Asker:
         name = clue.words()
         name = f"anything {clue.colour}" if not clue.shape and not clue.texture else article(name)
         question = self.say(f"Is there {name}?", f"Do you see {name}?", f"Does the picture show {name}?")
-        return [Asked("exists", question, _yes(self.number(clue) > 0))]
+        return [Asked("exists", question, yes(self.number(clue) > 0))]
 
     def _present(self) -> Clue:
         thing = self.things[int(self.rng.integers(len(self.things)))]
@@ -229,7 +230,7 @@ class _Asker:
             return []
         word = self.any(("larger", "bigger", "smaller"))
         right = name_a if first != (word == "smaller") else name_b
-        return [Asked("comparison", f"Which is {word}, {name_a} or {name_b}?", _sentence(right))]
+        return [Asked("comparison", f"Which is {word}, {name_a} or {name_b}?", sentence(right))]
 
     def _largest(self) -> list[Asked]:
         asked = []
@@ -238,7 +239,7 @@ class _Asker:
             for sure, words in ((all(larger(thing, t) for t in others), ("largest", "biggest")),
                                 (all(larger(t, thing) for t in others), ("smallest",))):  # fmt: skip
                 if sure:
-                    asked.append(Asked("comparison", f"Which shape is the {self.any(words)}?", _sentence(article(thing.name))))  # fmt: skip
+                    asked.append(Asked("comparison", f"Which shape is the {self.any(words)}?", sentence(article(thing.name))))  # fmt: skip
         return asked
 
     def _more(self) -> list[Asked]:
@@ -254,7 +255,7 @@ class _Asker:
                 continue
             a, b = (f"{a} shapes", f"{b} shapes") if kind == "colour" else (plural(a), plural(b))
             answer = "the same" if first == second else a if first > second else b
-            asked.append(Asked("comparison", f"Are there more {a} or more {b}?", _sentence(answer)))
+            asked.append(Asked("comparison", f"Are there more {a} or more {b}?", sentence(answer)))
         return asked
 
     def behind(self) -> list[Asked]:
@@ -263,11 +264,11 @@ class _Asker:
             if self.background == "white" and self.rng.random() < 0.5:
                 return []
             question = self.say("What color is the background?", "What colour is the background?", "Which color is behind the shapes?")  # fmt: skip
-            return [Asked("background", question, _sentence(self.background))]
+            return [Asked("background", question, sentence(self.background))]
         question = self.say(
             "What is the background?", "What is in the background?", "Describe the background."
         )
-        return [Asked("background", question, _sentence(backgrounds.words(self.background).alone))]
+        return [Asked("background", question, sentence(backgrounds.words(self.background).alone))]
 
 
 def _property(thing: Thing, kind: str) -> str:
@@ -279,13 +280,5 @@ def _at(thing: Thing, place: str) -> bool:
     return thing.place == place or (place.split()[-1] in thing.place and place not in CORNERS)
 
 
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}."
-
-
 def _number(number: int) -> str:
-    return _sentence(NUMBERS[number])
-
-
-def _yes(true: bool) -> str:
-    return "Yes." if true else "No."
+    return sentence(NUMBERS[number])

@@ -20,6 +20,7 @@ from models.data.pictures.picture import Asked
 from models.data.sounds import timbres
 from models.data.sounds.timbres import RATE, Wave
 from models.data.text.turns import Split, one
+from models.data.text.wording import sentence
 
 Kind = Literal["note", "interval", "chord", "melody", "beats", "beep", "effect"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -55,7 +56,7 @@ class Sound:
 
     def questions(self, rng: np.random.Generator) -> list[Asked]:
         """Questions in random order and phrasing; answers are short and capitalised, with a full stop."""
-        asked = [Asked("sound", one(rng, _WHAT), _sentence(self.name)), *_about(self, rng)]
+        asked = [Asked("sound", one(rng, _WHAT), sentence(self.name)), *_about(self, rng)]
         return [asked[int(i)] for i in rng.permutation(len(asked))]
 
 
@@ -218,8 +219,4 @@ def _about(sound: Sound, rng: np.random.Generator) -> list[Asked]:
 def _asked(kind: str, question: str, answer: str) -> Asked:
     if question == "Does it go up or down?":
         answer = "up" if answer == "rising" else "down"
-    return Asked(kind, question, _sentence(answer))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
+    return Asked(kind, question, sentence(answer))
