@@ -29,7 +29,7 @@ from models.data.sounds import voices
 from models.data.tasks.desk import Desk
 from models.decoder import Decoder, Layer
 from models.family import member
-from models.training import Run, optimizer, seed_everything
+from models.training import Run, muon, optimizer, seed_everything
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # ids, weights (n, t); labels (n, t, 2); ahead (n, t)
 NAMING_WEIGHT = 0.3
@@ -122,6 +122,7 @@ def main() -> None:
     parse.add_argument("--steps", type=int, default=10_000)
     parse.add_argument("--tokens", type=int, default=5120, help="tokens per step, padding included")
     parse.add_argument("--lr", type=float, default=2e-3)
+    parse.add_argument("--optimizer", choices=["muon", "adamw"], default="muon")
     parse.add_argument("--threads", type=int, default=torch.get_num_threads())
     parse.add_argument("--workers", type=int, default=0, help="processes that write rows")
     parse.add_argument("--decay", type=float, default=0.25)
@@ -131,7 +132,7 @@ def main() -> None:
     model = Decoder(member(args.member))
     Layer.forward = torch.compile(Layer.forward, dynamic=True)  # type: ignore[method-assign]  # one graph serves all layers: 1.5x
     both = nn.ModuleList([model, naming := Naming(model.member.width)])
-    opt = optimizer(both, args.lr)
+    opt = muon(model.model.layers, both, args.lr) if args.optimizer == "muon" else optimizer(both, args.lr)
     run = Run(args.runs / args.name, args.steps, args.lr)
     run.resume(both, opt)
     make = partial(
