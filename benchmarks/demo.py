@@ -11,7 +11,7 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,9 +21,11 @@ from benchmarks.demo_report import Artifact, Demo, Row
 from edge import measure, offline
 from edge.cli.attachments import attach
 from edge.cli.screen import Screen, Shown
-from edge.errors import EdgeError
+from edge.errors import EdgeError, ModalityError
+from edge.media import libav
 from edge.messages import Part, Text
 from edge.options import SamplingOptions
+from edge.tasks import PROMPTS
 
 if TYPE_CHECKING:
     from edge.chat import Chat
@@ -40,24 +42,35 @@ class Turn:
     """One message of the script."""
 
     step: str  # its name in the table
-    text: str  # "{describe_image}" is the manifest's wording of that task
-    file: str = ""  # of benchmarks/media
-    make: Literal["text", "image", "audio"] = "text"
+    text: str  # "{describe_image}" is the manifest's wording of that task, {answer} what was answered last
+    files: tuple[str, ...] = ()  # of benchmarks/media
+    make: Literal["text", "image", "audio", "video"] = "text"
     new_chat: bool = False
+
+    @property
+    def needs_libav(self) -> bool:
+        return any(file.endswith(".mp4") for file in self.files)
 
 
 SCRIPT = (
-    Turn("describe a PNG", "{describe_image}", "scene.png", new_chat=True),
+    Turn("describe a PNG", "{describe_image}", ("scene.png",), new_chat=True),
     Turn("ask about it", "What color is the circle?"),
     Turn("ask again", "What is above the blue square?"),
-    Turn("describe a JPEG", "{describe_image}", "scene.jpg", new_chat=True),
-    Turn("digits in a WAV", "{transcribe}", "digits.wav", new_chat=True),
-    Turn("draw a picture", "Draw a large red circle in the middle.", make="image", new_chat=True),
-    Turn("draw another", "Draw three blue stars.", make="image", new_chat=True),
+    Turn("a question asked aloud", "", ("scene.png", "question.wav"), new_chat=True),
+    Turn("answered aloud", "Say: {answer}", make="audio", new_chat=True),
+    Turn("describe a JPEG", "{describe_image}", ("scene.jpg",), new_chat=True),
+    Turn("digits in a WAV", "{transcribe}", ("digits.wav",), new_chat=True),
+    Turn("watch an animated WebP", "{describe_video}", ("clip.webp",), new_chat=True),
+    Turn("watch an MP4", "{describe_video}", ("clip.mp4",), new_chat=True),
+    Turn("draw a picture", "Draw a red circle.", make="image", new_chat=True),
+    Turn("change it", "Make it blue.", make="image"),
+    Turn("draw an emoji", "Draw the emoji red apple.", make="image", new_chat=True),
+    Turn("make a clip", "Make a video of a green square moving to the right.", make="video", new_chat=True),
     Turn("speak to a WAV", "Say: seven green birds", make="audio", new_chat=True),
     Turn("chat, turn 1", "Hello.", new_chat=True),
     Turn("chat, turn 2", "What can you do?"),
     Turn("chat, turn 3", "Are you offline?"),
+    Turn("what it does not know", "Who won the football match yesterday?"),
 )
 
 
@@ -67,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m benchmarks.demo", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="a Hugging Face folder")
-    parser.add_argument("--media", type=Path, default=MEDIA, help="scene.png, scene.jpg, digits.wav")
+    parser.add_argument("--media", type=Path, default=MEDIA, help="what the script names")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "demo-out", help="where everything goes")
     given = parser.parse_args(arguments)
     offline.guard()
@@ -123,25 +136,44 @@ def converse(bundle: Path, media: Path, output: Path) -> list[Row]:
         loaded = Row(
             "load the bundle", seconds=time.perf_counter() - began, peak_memory=measure.peak_memory()
         )
-        rows, chat = [loaded], model.chat()
-        for number, turn in enumerate(SCRIPT, 1):
+        rows, chat, answer = [loaded], model.chat(), ""
+        for number, turn in enumerate(playable(SCRIPT), 1):
             chat = model.chat() if turn.new_chat else chat
             stem = output / f"{number:02}-{turn.step.replace(',', '').replace(' ', '-')}"
-            rows.append(say(chat, turn, parts_of(turn, model.manifest.prompts, media), stem))
+            words = turn.text.format_map(
+                {**PROMPTS, **model.manifest.prompts, "answer": answer.lower().strip(".")}
+            )
+            rows.append(
+                say(
+                    chat,
+                    turn,
+                    [*(attach(media / f) for f in turn.files), *([Text(words)] if words else [])],
+                    stem,
+                )
+            )
+            answer = rows[-1].answered
     return rows
 
 
-def parts_of(turn: Turn, prompts: Mapping[str, str], media: Path) -> list[Part]:
-    """The message: its file first, then its words."""
-    words = Text(turn.text.format_map(prompts) if turn.text.startswith("{") else turn.text)
-    return [attach(media / turn.file), words] if turn.file else [words]
+def has_libav() -> bool:
+    """Whether the extra `video` is installed."""
+    try:
+        libav.module("MP4")
+    except ModalityError:
+        return False
+    return True
+
+
+def playable(script: Sequence[Turn]) -> list[Turn]:
+    """All turns, without those whose file needs the extra `video` where it is not installed."""
+    return [turn for turn in script if has_libav() or not turn.needs_libav]
 
 
 def say(chat: Chat, turn: Turn, parts: list[Part], stem: Path) -> Row:
     """One step: say it, show the answer, keep what was made."""
     measure.reset_peak_memory()
     said = str(getattr(parts[-1], "text", ""))
-    print(f"\n>>> {f'[{turn.file}] ' if turn.file else ''}{said}")
+    print("\n>>> " + " ".join([*(f"[{file}]" for file in turn.files), said]).rstrip())
     sampling = SamplingOptions(seed=SEED, temperature=0 if turn.make == "text" else None)
     screen = Screen(sys.stdout, folder=None, pictures=True)
     script = said.removeprefix("Say: ") if turn.make == "audio" else ""
@@ -153,7 +185,7 @@ def say(chat: Chat, turn: Turn, parts: list[Part], stem: Path) -> Row:
         step=turn.step,
         said=said,
         answered=shown.text.strip(),
-        file=kept[0].name if kept else turn.file,
+        files=tuple(path.name for path in kept) or turn.files,
         made=bool(kept),
         prompt_tokens=usage.prompt_tokens,
         tokens=usage.completion_tokens,
@@ -161,13 +193,21 @@ def say(chat: Chat, turn: Turn, parts: list[Part], stem: Path) -> Row:
         tokens_per_second=timings.tokens_per_second(usage),
         seconds=timings.total,
         peak_memory=measure.peak_memory(),
-        complete=bool({"text": shown.text.strip(), "image": shown.pictures, "audio": shown.sound}[turn.make]),
+        complete=bool(
+            {"text": shown.text.strip(), "image": shown.pictures, "audio": shown.sound, "video": shown.clips}[
+                turn.make
+            ]
+        ),
     )
 
 
 def keep(shown: Shown, stem: Path) -> list[Path]:
     """Save what a reply made."""
     kept: list[Path] = [picture.save(stem.with_suffix(".png")) for picture in shown.pictures[:1]]
+    for clip in shown.clips[:1]:
+        kept += [
+            clip.save(stem.with_suffix(ending)) for ending in (".webp", ".gif", *([".mp4"] * has_libav()))
+        ]
     if shown.sound is not None:
         kept.append(shown.sound.save(stem.with_suffix(".wav")))
     for path in kept:

@@ -36,8 +36,8 @@ class Row:
     step: str
     said: str = ""
     answered: str = ""
-    file: str = ""  # attached or made
-    made: bool = False  # the file is the answer
+    files: Sequence[str] = ()  # attached or made
+    made: bool = False  # the files are the answer
     prompt_tokens: int = 0
     tokens: int = 0  # generated, media codes included
     first_token: float = 0.0  # seconds from the call
@@ -121,22 +121,28 @@ def artifact_cells(demo: Demo) -> list[list[str]]:
 
 def markdown(demo: Demo) -> str:
     """The transcript with its pictures, and both tables."""
-    said = "\n".join(spoken(row) for row in demo.rows if row.said)
+    said = "\n".join(spoken(row) for row in demo.rows if row.said or row.files)
     tables = [pipes(STEPS, step_cells(demo)), pipes(ARTIFACTS, artifact_cells(demo))]
     return "\n\n".join([said, f"Measured on {machine()}.", *tables]) + "\n"
 
 
 def spoken(row: Row) -> str:
     """One line of the transcript: what was attached and said, what came back."""
-    attached = shown_file(row.file, PICTURES_IN) + " " if row.file and not row.made else ""
-    made = " " + shown_file(row.file, PICTURES_OUT) if row.made else ""
-    return f"- {attached}**{row.said}** → {row.answered}{made}".rstrip()
+    folder = PICTURES_OUT if row.made else PICTURES_IN
+    files = " ".join(shown_file(name, folder) for name in row.files)
+    said = f"**{row.said}**" if row.said else ""
+    parts = [said, "→", row.answered, files] if row.made else [files, said, "→", row.answered]
+    return "- " + " ".join(filter(None, parts))
 
 
 def shown_file(name: str, folder: str) -> str:
-    """A picture in the page, or a link to a sound."""
+    """A picture in the page, or a link to a sound or a clip that pages do not show."""
     path = f"{folder}/{name}"
-    return f"[{name}]({path})" if name.endswith(".wav") else f'<img src="{path}" width="96" alt="{name}">'
+    return (
+        f"[{name}]({path})"
+        if name.endswith((".wav", ".mp4", ".gif"))
+        else f'<img src="{path}" width="96" alt="{name}">'
+    )
 
 
 def pipes(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -105,13 +105,15 @@ def demo() -> str | None:
         return None
     folder = ROOT / "docs" / "demo"
     folder.mkdir(exist_ok=True)
-    for made in [*path.parent.glob("*.png"), *path.parent.glob("*.wav")]:
+    for made in (
+        p for ending in ("png", "wav", "webp", "gif", "mp4") for p in path.parent.glob(f"*.{ending}")
+    ):
         shutil.copyfile(made, folder / made.name)
     return path.read_text()
 
 
 def evaluation() -> str | None:
-    """The table of `python -m models.evaluate`."""
+    """The table of `python -m models.evaluation`."""
     path = ROOT / EVALUATION
     return path.read_text() if path.exists() else None
 

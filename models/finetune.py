@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from edge import atomic
 from edge.errors import EdgeError, UsageError
 from models import checkpoints, lora
+from models.data import replay
 from models.data.conversations import Reader, Row
 from models.training import Run, optimizer, seed_everything
 from quantize.checkpoint import Checkpoint, open_checkpoint
@@ -58,9 +59,9 @@ class Settings:
 
 
 def finetune(
-    folder: Path, data: Path, out: Path, settings: Settings | None = None, *, replay: Path | None = None
+    folder: Path, data: Path, out: Path, settings: Settings | None = None, *, old: Path | None = None
 ) -> list[Path]:
-    """Train and write; the paths of what was written.
+    """Train and write; the paths of what was written. `old` is replayed: conversations, or what `taught` finds.
 
     Raises:
         EdgeError: bad data, a checkpoint this trainer cannot compute, a folder with another result in it.
@@ -68,18 +69,24 @@ def finetune(
     chosen = _checked(settings or Settings())
     base = open_checkpoint(folder)
     reader = Reader(base)
-    new, old = reader.read(data), reader.read(replay) if replay else []
-    _claim(out, base, chosen, [data, *([replay] if replay else [])])
+    new, replayed = reader.read(data), reader.read(old) if old else []
+    _claim(out, base, chosen, [data, *([old] if old else [])])
     seed_everything(chosen.seed)
     model = checkpoints.load(base)
     adapted = None if chosen.full else lora.attach(model, chosen.rank, chosen.alpha)
     codes = min((block.base for block in reader.vocabulary.blocks), default=reader.vocabulary.size)
-    facts = train(model, adapted, plan(new, old, chosen), out, chosen.peak, codes)
+    facts = train(model, adapted, plan(new, replayed, chosen), out, chosen.peak, codes)
     made = write(
-        base, model, adapted, out, chosen, {"conversations": len(new), "replayed": len(old), **facts}
+        base, model, adapted, out, chosen, {"conversations": len(new), "replayed": len(replayed), **facts}
     )
     (out / STATE).unlink(missing_ok=True)
     return made
+
+
+def taught(folder: Path) -> Path | None:
+    """What a checkpoint was taught with, where it carries a part of it."""
+    path = folder / replay.FILE
+    return path if path.is_file() else None
 
 
 def plan(new: Sequence[Row], old: Sequence[Row], settings: Settings) -> list[list[Row]]:
@@ -236,7 +243,12 @@ def main(words: Sequence[str] | None = None) -> None:
     parse.add_argument("checkpoint", type=Path)
     parse.add_argument("data", type=Path, help="JSON lines, one conversation each")
     parse.add_argument("-o", "--out", type=Path, required=True, help="the folder to write")
-    parse.add_argument("--replay", type=Path, help="old conversations, so that nothing is forgotten")
+    parse.add_argument(
+        "--replay",
+        type=Path,
+        help=f"old conversations, so that nothing is forgotten; else {replay.FILE} of the checkpoint",
+    )
+    parse.add_argument("--no-replay", action="store_true")
     parse.add_argument(
         "--share", type=float, default=default.share, help="of replayed conversations among all"
     )
@@ -254,7 +266,8 @@ def main(words: Sequence[str] | None = None) -> None:
     names = ("full", "merge", "rank", "alpha", "lr", "epochs", "tokens", "seed", "share")
     try:
         settings = Settings(**{name: getattr(args, name) for name in names})
-        for path in finetune(args.checkpoint, args.data, args.out, settings, replay=args.replay):
+        old = None if args.no_replay else args.replay or taught(args.checkpoint)
+        for path in finetune(args.checkpoint, args.data, args.out, settings, old=old):
             print(f"wrote {path}")
     except EdgeError as error:
         print(f"finetune: {error}", file=sys.stderr)

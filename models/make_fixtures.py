@@ -1,7 +1,8 @@
 """What tests need from torch and espeak-ng, made once and committed. `python -m models.make_fixtures`
 
 Job: greedy ids of transformers (f32) on the shipped checkpoint, 24 prompts of each modality, 64 ids each, with the narrowest choice met;
-and the ten digits spoken by both held-out voices. Greedy is plain argmax over the whole vocabulary: no grammar, no stop.
+and media that tests show without fonts and voices: the ten digits spoken by two held-out voices, held-out emoji and words.
+Greedy is plain argmax over the whole vocabulary: no grammar, no stop.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import numpy as np
 import torch
 
 from edge.vocabulary import SPECIAL
-from models.data.first import speech
+from models.data import items
+from models.data.pictures.emoji import EmojiPicture
+from models.data.sounds import utterances, voices
+from models.evaluation.reading import short_word
 
 PROMPTS, NEW = 24, 64
 FOLDER = Path("tests/fixtures")
@@ -51,11 +55,27 @@ def greedy(model: Any, prompt: list[int], new: int = NEW) -> tuple[list[int], fl
 def spoken_digits() -> dict[str, Any]:
     """Samples int16 at 16 kHz by the name `digit_voice`."""
     made = {}
-    for voice in speech.VOICES["heldout"]:
-        for digit in speech.DIGITS:
-            samples = speech.say(digit, speech.Delivery(voice, 170, 50))
+    for voice in voices.VOICES["heldout"][:2]:
+        for digit in utterances.DIGITS:
+            samples = voices.say(digit, voices.Delivery(voice))
             made[f"{digit}_{voice}"] = (samples * 32767).astype(np.int16)
     return made
+
+
+def shown(kind: str, corpus: Path, count: int = 40) -> dict[str, Any]:
+    """Held-out pictures (count, 64, 64, 3) with what is asked about each and the right answer."""
+    pixels, asked = [], []
+    for number in range(100 * count):
+        picture, rng = items.picture(kind, number, corpus, "heldout")
+        if (isinstance(picture, EmojiPicture) and picture.relation) or (
+            kind == "lettering" and not short_word(picture)
+        ):
+            continue
+        pixels.append(picture.draw(rng))
+        asked.append(next(q[1:] for q in picture.questions(rng) if q.kind in ("emoji", "ocr")))
+        if len(pixels) == count:
+            break
+    return {kind: np.stack(pixels), f"{kind}_asked": np.array(asked)}
 
 
 def load(checkpoint: Path) -> Any:
@@ -68,6 +88,7 @@ def load(checkpoint: Path) -> Any:
 def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__)
     parse.add_argument("--checkpoint", type=Path, default=Path("models/weights/pico"))
+    parse.add_argument("--corpus", type=Path, required=True)
     args = parse.parse_args()
     model = load(args.checkpoint)
     made: dict[str, list[dict[str, Any]]] = {}
@@ -80,6 +101,8 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     PARITY.write_text(json.dumps(made, separators=(",", ":")) + "\n")
     np.savez_compressed(FOLDER / "spoken_digits.npz", **spoken_digits())
+    pictures = shown("emoji", args.corpus) | shown("lettering", args.corpus)
+    np.savez_compressed(FOLDER / "pictures.npz", **pictures)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Stage 5: the trained parts become a standard checkpoint folder. `python -m models.release runs --corpus C --out models/weights/pico`
 
 Job: config, bf16 safetensors, tokenizer, chat template, generation config, float ONNX codecs, native facts (edge.json), held-out
-rows, licence. Ignorance: quantization (that is `edge quantize`).
+rows, rows to replay, licence. Ignorance: quantization (that is `edge quantize`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from tokenizers import Tokenizer
 from edge.vocabulary import NATIVE, SPECIAL
 from models.build_banks import drawn, heard
 from models.codec_files import export, load_audio_codec, load_image_codec, version
-from models.data.documents import TASKS
+from models.data import replay
+from models.data.banks import Banks
+from models.data.documents import TASKS, Writer
 from models.data.rows import Row
 from models.data.tasks.desk import Desk
 from models.decoder import NORM_EPS, ROPE_THETA, Decoder
 from models.family import Member, member
 from models.fresh_banks import FreshBanks
 
+REPLAYED = 2400  # rows of training that travel with the weights
 HELDOUT_ROWS, HELDOUT_LENGTH, HELDOUT_MEDIA = 40, 160, 128
 HELDOUT_TASKS = {
     "text": ("talk",),
@@ -86,6 +89,13 @@ def held_out_rows(kind: str, tokenizer: Tokenizer, desk: Desk) -> NDArray[np.uin
     return made
 
 
+def taught_rows(tokenizer: Tokenizer, desk: Desk) -> tuple[list[list[int]], list[list[float]]]:
+    """Ids and loss weights of training rows as they were late in training."""
+    write = Writer(tokenizer, desk)
+    rows = [write.row(np.random.default_rng((300, i)), 1.0) for i in range(REPLAYED)]
+    return [row.ids for row in rows], [row.weights for row in rows]
+
+
 def held_out_media(corpus: Path) -> dict[str, NDArray[Any]]:
     """Pictures (128, 3, 64, 64) uint8 and one-second log-mels (n, 80, 50) float16 that the codecs are judged on."""
     kinds = ("scenes", "scenes", "emoji", "lettering")
@@ -141,6 +151,7 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
     rows = {kind: held_out_rows(kind, tokenizer, desk) for kind in HELDOUT_TASKS}
     np.savez_compressed(out / "heldout.npz", **rows, **held_out_media(args.corpus))
+    replay.write(out / replay.FILE, *taught_rows(tokenizer, Desk(Banks(args.runs / "banks"), args.corpus)))
     export(image, audio, out)
     native = facts(m)
     native["provenance"] = {"data": PROVENANCE, "training": training, "codecs": codecs}

@@ -1,6 +1,6 @@
 """Which sampling draws best: temperature x guidance, judged by program. `python -m models.tune_drawing BUNDLE`
 
-Job: draw known colour x shape pairs (never the held-out ones of `models.evaluate`) under each setting and print the shares that came
+Job: draw known compositions (never the held-out ones of `models.evaluation`) under each setting and print the shares that came
 out as asked. The best row goes into `models.release.SAMPLING` by hand.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import edge
-from models.data.first import checker, pictures
+from models.data.pictures import scene_checker, scenes
 
 TEMPERATURES, GUIDANCES = (0.0, 0.4, 0.7, 1.0), (1.0, 2.0, 3.0)
 
@@ -22,9 +22,9 @@ def shares(model: Any, options: edge.SamplingOptions, items: int) -> tuple[float
     """Share of drawings with the asked colours and shapes, and with everything as asked."""
     got = []
     for i in range(items):
-        scene = pictures.sample(np.random.default_rng((500, i)))
-        drawn = model.draw(pictures.caption(scene), seed=i, sampling=options)
-        got.append(checker.agrees(scene, np.asarray(drawn.pixels)))
+        scene = scenes.sample(np.random.default_rng((500, i)))
+        drawn = model.draw(scene.caption(), seed=i, sampling=options)
+        got.append(scene_checker.agrees(scene, np.asarray(drawn.pixels)))
     return float(np.mean([g["colour"] and g["shape"] for g in got])), float(np.mean([g["all"] for g in got]))
 
 

@@ -28,6 +28,7 @@ from edge.generation.template import ChatTemplate
 from edge.messages import Audio, Image, Video
 from edge.segments import Segment, TokenSegment
 from edge.vocabulary import MediaKind, Vocabulary
+from models.data import replay
 from quantize.checkpoint import Checkpoint
 from quantize.gguf_export import chat_template
 
@@ -89,14 +90,17 @@ class Reader:
         self._codecs = _codecs(checkpoint, self.vocabulary)
 
     def read(self, path: Path) -> list[Row]:
-        """A row for every conversation of a JSONL file.
+        """A row for every conversation of a JSONL file, or of the rows that a model was taught (models.data.replay).
 
         Raises:
             NotFoundError: no such file, or no such medium.
+            IntegrityError: taught rows that are damaged or another model's.
             EdgeError: a line cannot be learned from; the message has its number and the cure.
         """
         if not path.is_file():
             raise NotFoundError(f"{path} does not exist or is not a file; check the path")
+        if path.suffix == ".npz":
+            return [Row(ids, weights) for ids, weights in replay.read(path, self.vocabulary.size)]
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:

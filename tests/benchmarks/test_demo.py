@@ -12,17 +12,19 @@ import pytest
 
 from benchmarks import demo, demo_report
 from benchmarks.demo_report import Artifact, Demo, Row
+from tests import tiny
 
 ROOT = Path(__file__).parents[2]
 DEMO = (sys.executable, "-m", "benchmarks.demo")
 
 
 @pytest.fixture(scope="module")
-def run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """One run of the real command; its folder and what it printed."""
     output = tmp_path_factory.mktemp("demo") / "out"
+    checkpoint = tiny.checkpoint(output.parent / "checkpoint", video=True)
     done = subprocess.run(
-        [*DEMO, "--checkpoint", str(tiny_checkpoint), "-o", str(output)],
+        [*DEMO, "--checkpoint", str(checkpoint), "-o", str(output)],
         cwd=ROOT, env=os.environ | {"EDGE_HOME": str(output / "home")},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -30,12 +32,15 @@ def run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
     return output, done.stdout
 
 
-def test_the_demo_makes_two_bundles_two_pictures_and_a_sound(run: tuple[Path, str]) -> None:
+def test_the_demo_makes_two_bundles_pictures_sounds_and_a_clip(run: tuple[Path, str]) -> None:
     output, _ = run
     assert {"int8", "int4", "demo.json", "demo.md"} <= {path.name for path in output.iterdir()}
     pictures, sounds = list(output.glob("*.png")), list(output.glob("*.wav"))
-    assert [p.read_bytes()[:8] for p in pictures] == [b"\x89PNG\r\n\x1a\n"] * 2
-    assert [s.read_bytes()[:4] for s in sounds] == [b"RIFF"]
+    assert [p.read_bytes()[:8] for p in pictures] == [b"\x89PNG\r\n\x1a\n"] * 3
+    assert [s.read_bytes()[:4] for s in sounds] == [b"RIFF"] * 2
+    for ending, at, mark in ((".webp", 8, b"WEBP"), (".gif", 0, b"GIF8"), (".mp4", 4, b"ftyp")):
+        (clip,) = output.glob(f"*{ending}")
+        assert clip.read_bytes()[at : at + 4] == mark
 
 
 def test_every_step_is_measured(run: tuple[Path, str]) -> None:
@@ -57,14 +62,15 @@ def test_the_transcript_and_the_tables_are_printed_and_kept_as_markdown(run: tup
         assert turn.step in told
         assert f"| {turn.step} |" in page
     assert ">>> [scene.png] Describe the picture." in told
-    assert '<img src="docs/demo/06-draw-a-picture.png"' in page
+    assert '<img src="docs/demo/10-draw-a-picture.png"' in page
 
 
 def test_the_script_has_every_kind_of_turn_that_the_issue_names() -> None:
-    files = [turn.file for turn in demo.SCRIPT if turn.file]
-    assert files == ["scene.png", "scene.jpg", "digits.wav"]
+    files = [name for turn in demo.SCRIPT for name in turn.files]
+    assert {name.rpartition(".")[2] for name in files} == {"png", "jpg", "wav", "webp", "mp4"}
+    assert ("scene.png", "question.wav") in [turn.files for turn in demo.SCRIPT]
     makes = [turn.make for turn in demo.SCRIPT]
-    assert (makes.count("image"), makes.count("audio")) == (2, 1)
+    assert (makes.count("image"), makes.count("audio"), makes.count("video")) == (3, 2, 1)
     follow_ups = [i for i, turn in enumerate(demo.SCRIPT) if not turn.new_chat]
     assert follow_ups[:2] == [1, 2]
 

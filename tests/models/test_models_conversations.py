@@ -12,9 +12,10 @@ from PIL import Image as Pillow
 
 import edge
 from edge.engines.llama_cpp import LlamaCppEngine
-from edge.errors import EdgeError, MediaError, ModalityError, NotFoundError, UsageError
+from edge.errors import EdgeError, IntegrityError, MediaError, ModalityError, NotFoundError, UsageError
 from edge.media.audio import Sound
 from edge.vocabulary import NATIVE, SPECIAL
+from models.data import replay
 from models.data.conversations import Reader, Row
 from quantize.checkpoint import open_checkpoint
 from quantize.pipeline import quantize
@@ -192,3 +193,25 @@ def test_a_text_model_without_native_facts_learns_text(desk: Path, tmp_path: Pat
     assert row.ids[-1] == SPECIAL["end"]
     with pytest.raises(ModalityError):
         read(reader, desk, [said("user", [PICTURE]), B])
+
+
+def test_what_a_model_was_taught_is_read_back(reader: Reader, tmp_path: Path) -> None:
+    path = tmp_path / replay.FILE
+    replay.write(path, [[8192, 5, 6], [8192, 16639]], [[0, 1.5, 0.4], [0, 4.0]])
+    first, second = reader.read(path)
+    assert first.ids.tolist() == [8192, 5, 6]
+    assert np.allclose(first.weights, [0, 1.5, 0.4])
+    assert second.ids.tolist() == [8192, 16639]
+
+
+def test_taught_rows_that_are_damaged_or_another_models_are_refused(reader: Reader, tmp_path: Path) -> None:
+    path = tmp_path / replay.FILE
+    replay.write(path, [[8192, 60000]], [[0, 1]])
+    with pytest.raises(IntegrityError, match="another model"):
+        reader.read(path)
+    path.write_bytes(b"PK nothing of the kind")
+    with pytest.raises(IntegrityError, match="copy it anew"):
+        reader.read(path)
+    np.savez(path, ids=np.zeros(3, np.uint16), weights=np.zeros(3, np.uint8), lengths=np.array([2], np.int32))
+    with pytest.raises(IntegrityError, match="do not fit"):
+        reader.read(path)

@@ -8,32 +8,46 @@ from pathlib import Path
 import numpy as np
 
 from models.data import zib
-from models.data.first import pictures
+from models.data.pictures import scenes
+from models.data.pictures.scenes import Scene
+from models.data.pictures.things import Thing
+
+
+def of_a(colour: str, x: float, y: float, shape: str = zib.NAME) -> Scene:
+    return Scene((Thing(shape, colour, x, y, 0.19),))
 
 
 def test_a_drawn_zib_is_judged_as_asked_and_no_other_shape_is_one() -> None:
+    right = []
     for i in range(60):
         rng = np.random.default_rng(i)
         scene = zib.sample(rng, "heldout" if i % 2 else "train")
-        assert all(zib.judged(scene, zib.draw(scene, rng)).values())
-        other = pictures.sample(rng)
-        assert not zib.judged(scene, pictures.draw(other, rng))["shape"]
+        right.append(zib.judged(scene, scene.draw(rng))["all"])
+        other = scenes.sample(rng)
+        assert not zib.judged(scene, other.draw(rng))["shape"]
+    assert np.mean(right) >= 0.95
 
 
 def test_the_judge_sees_what_is_wrong() -> None:
     rng = np.random.default_rng(0)
-    red = pictures.one_thing("red", zib.NAME, "large", 0, 0, rng=rng)
-    blue = pictures.one_thing("blue", zib.NAME, "large", 2, 1, rng=rng)
-    got = zib.judged(red, zib.draw(blue, rng))
-    assert got == {"colour": False, "shape": True, "place": False, "all": False}
-    assert not any(zib.judged(red, np.full((64, 64, 3), 255, np.uint8)).values())
+    red, blue = of_a("red", 0.25, 0.25), of_a("blue", 0.5, 0.75)
+    got = zib.judged(red, blue.draw(rng))
+    assert (got["shape"], got["colour"], got["all"]) == (True, False, False)
+    assert not zib.judged(red, of_a("red", 0.75, 0.75).draw(rng))["place"]
+    assert not zib.judged(red, of_a("red", 0.25, 0.25, "square").draw(rng))["shape"]
+    assert not zib.judged(red, np.full((64, 64, 3), 255, np.uint8))["all"]
 
 
 def test_training_never_shows_a_held_out_pair() -> None:
     for i in range(300):
         for split in ("train", "heldout"):
-            scene = zib.sample(np.random.default_rng(i), split)
-            assert zib.held_out(scene.things[0].colour, scene.place) == (split == "heldout")
+            thing = zib.sample(np.random.default_rng(i), split).things[0]
+            assert zib.held_out(thing.colour, thing.place) == (split == "heldout")
+
+
+def test_no_training_picture_shows_a_zib() -> None:
+    rng = np.random.default_rng(0)
+    assert all(t.shape != zib.NAME for _ in range(500) for t in scenes.sample(rng).things)
 
 
 def test_conversations_end_with_the_assistant_and_name_media_that_exist(tmp_path: Path) -> None:

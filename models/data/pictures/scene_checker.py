@@ -64,11 +64,11 @@ _EXACT = _Unvaried(np.random.PCG64(0))
 # ---- reading a picture ----
 
 
-def read(pixels: NDArray[np.uint8]) -> Scene:
-    """What is seen in a picture (64, 64, 3) or (128, 128, 3): the background, and things from the top, from the left."""
+def read(pixels: NDArray[np.uint8], shapes: Sequence[str] = SHAPES) -> Scene:
+    """What is seen in a picture (64, 64, 3) or (128, 128, 3): the background, and things of these shapes from the top, from the left."""
     seen = _halved(pixels)
     ground = _background(seen)
-    return Scene(tuple(_things_on(seen, _behind(seen, ground))), ground)
+    return Scene(tuple(_things_on(seen, _behind(seen, ground), shapes)), ground)
 
 
 def _background(seen: Pixels) -> str:
@@ -110,12 +110,19 @@ def _behind(seen: Pixels, name: str) -> Pixels:
     return np.take_along_axis(near, best[None, :, :, None], 0)[0]
 
 
-def _things_on(seen: Pixels, behind: Pixels, within: Mask | None = None) -> list[Thing]:
+def _things_on(
+    seen: Pixels, behind: Pixels, shapes: Sequence[str], within: Mask | None = None
+) -> list[Thing]:
     far = np.linalg.norm(seen - behind, axis=-1)
     if within is not None:
         far = far * within
     whole = joined(regions(far > _STANDS_OUT))
-    return [thing for region in whole for part in _parted(far, region) for thing in _read(seen, behind, part)]
+    return [
+        thing
+        for region in whole
+        for part in _parted(far, region)
+        for thing in _read(seen, behind, part, shapes)
+    ]
 
 
 def _parted(far: NDArray[np.float64], region: Mask) -> list[Mask]:
@@ -133,18 +140,18 @@ def _parted(far: NDArray[np.float64], region: Mask) -> list[Mask]:
     ]
 
 
-def _read(seen: Pixels, behind: Pixels, region: Mask) -> list[Thing]:
+def _read(seen: Pixels, behind: Pixels, region: Mask, shapes: Sequence[str]) -> list[Thing]:
     """The thing that fills a region, and what lies on it."""
     core = _core(seen, behind, region)
     fill = np.median(seen[core], axis=0)
     lying = _lying(np.linalg.norm(seen - fill, axis=-1) > _OTHER, region)
     if lying.any():
-        whole = _solid(seen, behind, region, fill, lying)
+        whole = _solid(seen, behind, region, fill, shapes, lying)
         if whole.shape == "circle" and sum(hole.sum() for hole in holes(region)) > 20:
             whole = replace(whole, shape="ring")
         return [
             whole,
-            *_things_on(seen, np.broadcast_to(fill, seen.shape), grown(lying, 2) & shrunk(region, 2)),
+            *_things_on(seen, np.broadcast_to(fill, seen.shape), shapes, grown(lying, 2) & shrunk(region, 2)),
         ]
     hole = max((float(h.sum()) for h in holes(region)), default=0.0)
     deep = shrunk(closed(region, 2), 2)
@@ -152,7 +159,7 @@ def _read(seen: Pixels, behind: Pixels, region: Mask) -> list[Thing]:
     if hole > 0.1 * (region.sum() + hole) or uneven:
         return [_patterned(seen, behind, region)]
     far = np.where(core, np.linalg.norm(seen - behind, axis=-1), -1.0)
-    return [_solid(seen, behind, region, seen[far >= np.median(far[core])].mean(0))]
+    return [_solid(seen, behind, region, seen[far >= np.median(far[core])].mean(0), shapes)]
 
 
 def _core(seen: Pixels, behind: Pixels, region: Mask) -> Mask:
@@ -181,12 +188,12 @@ def _matte(seen: Pixels, behind: Pixels, region: Mask, fill: NDArray[np.float64]
     return np.clip(share, 0, 1) * grown(region, 1)
 
 
-def _solid(seen: Pixels, behind: Pixels, region: Mask, fill: NDArray[np.float64], hidden: Mask | None = None) -> Thing:  # fmt: skip
+def _solid(seen: Pixels, behind: Pixels, region: Mask, fill: NDArray[np.float64], shapes: Sequence[str], hidden: Mask | None = None) -> Thing:  # fmt: skip
     cover = _matte(seen, behind, region, fill)
     if hidden is not None:
         cover = np.where(grown(hidden, 2) & region, 1.0, cover)
         cover = np.where(np.logical_or.reduce([hidden, *holes(region)]), 1.0, cover)
-    return _shapes(cover, _colour(fill), SHAPES)[0]
+    return _shapes(cover, _colour(fill), shapes)[0]
 
 
 def _patterned(seen: Pixels, behind: Pixels, region: Mask) -> Thing:
@@ -303,12 +310,14 @@ def _moments(shape: str) -> tuple[float, float, float]:
 # ---- comparing with what was asked ----
 
 
-def agrees(scene: Scene, pixels: NDArray[np.uint8], *, fixed: bool = False) -> dict[str, bool]:
+def agrees(
+    scene: Scene, pixels: NDArray[np.uint8], *, fixed: bool = False, shapes: Sequence[str] = SHAPES
+) -> dict[str, bool]:
     """Whether each attribute of a scene is in the picture, and "all" of them.
 
     Place and size count as far as the caption tells them; with `fixed` everything must lie where the scene has it.
     """
-    found, ground = (picture := read(pixels)).things, picture.background
+    found, ground = (picture := read(pixels, shapes)).things, picture.background
     told = {
         "colour": sorted(t.colour for t in found) == sorted(t.colour for t in scene.things),
         "shape": sorted(t.shape for t in found) == sorted(t.shape for t in scene.things),

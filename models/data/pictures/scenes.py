@@ -80,12 +80,13 @@ def sample(rng: np.random.Generator, split: Split = "train") -> Scene:
     while True:
         things = make(rng, "train" if met else split)
         for _ in range(int(rng.integers(1, 7))):  # more than once, or white things would be too rare
-            made = Scene(things, _background(rng))
+            made = Scene(things, background(rng))
             if made.sound and made.novel == (split == "heldout"):
                 return made
 
 
-def _background(rng: np.random.Generator) -> str:
+def background(rng: np.random.Generator) -> str:
+    """A random one, plain ones most often."""
     return BACKGROUNDS[int(rng.choice(len(BACKGROUNDS), p=list(WEIGHTS.values())))]
 
 
