@@ -13,6 +13,7 @@ from typing import NamedTuple
 from models.evaluation import (
     clips,
     codecs,
+    fairness,
     hearing,
     making,
     reading,
@@ -57,6 +58,9 @@ TASKS: dict[str, Task] = {
     "knowledge": Task(text.knowledge),
     "honesty": Task(text.honest),
     "copying and sorting": Task(text.word_tasks),
+    "voices alike": Task(fairness.speech, "audio"),
+    "moods alike": Task(fairness.moods, "audio"),
+    "names alike": Task(fairness.names),
     "book": Task(unmasked.book),
     "spans": Task(unmasked.spans, "", "image audio"),
     "picture codec": Task(codecs.pictures, "image", "image"),
