@@ -1,6 +1,7 @@
-"""How long a person waits: a picture, a spoken sentence, a transcript, a clip described. `python -m benchmarks.speed [BUNDLE]`
+"""How long one waits for a picture, a sentence, a transcript, a clip: `python -m benchmarks.speed [BUNDLE]`.
 
-Job: each task several times through the public door, files from benchmarks/media, the median against its limit, results/speed.json.
+Job: each task several times through the public door on benchmarks/media; the median against its limit, saved
+as results/speed.json.
 Ignorance: quality.
 """
 
@@ -24,7 +25,7 @@ RUNS = 9
 
 
 class Task(NamedTuple):
-    """What is timed; it returns the seconds of sound that it read or made, 1 where seconds themselves are limited."""
+    """What is timed; it returns the seconds of sound that it read or made, else 1."""
 
     run: Callable[[edge.Model, int], float]
     unit: str
