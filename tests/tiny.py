@@ -276,16 +276,16 @@ def image_encoder() -> onnx.ModelProto:
     )
 
 
-def image_decoder() -> onnx.ModelProto:
-    g = _Graph(2)
+def image_decoder(side: int = 64) -> onnx.ModelProto:
+    g, patch = _Graph(2), side // 8
     grid = g.op(
         "Reshape", g.op("Transpose", g.dequantize("codes"), perm=[0, 2, 1]), g.const([0, 4, 8, 8], np.int64)
     )
     x = g.silu(g.conv(grid, 4, 16, (3, 3), gain=2.0))
-    x = g.conv(x, 16, 192, (1, 1), gain=2.0)
-    g.op("Sigmoid", g.op("DepthToSpace", x, blocksize=8), out="pixels")
+    x = g.conv(x, 16, 3 * patch**2, (1, 1), gain=2.0)
+    g.op("Sigmoid", g.op("DepthToSpace", x, blocksize=patch), out="pixels")
     return g.model(
-        "image", ("codes", TensorProto.INT64, ["b", 64]), ("pixels", TensorProto.FLOAT, ["b", 3, 64, 64])
+        "image", ("codes", TensorProto.INT64, ["b", 64]), ("pixels", TensorProto.FLOAT, ["b", 3, side, side])
     )
 
 

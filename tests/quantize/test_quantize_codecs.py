@@ -70,6 +70,35 @@ def test_int8_means_int8_weights_in_the_file_and_the_last_layer_stays_float(
     assert kinds[last.input[1]] == np.float32
 
 
+def test_a_picture_made_larger_than_it_was_read_is_judged_by_its_average(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    source, encoder = tmp_path / "large.onnx", tiny_checkpoint / "image_encoder.onnx"
+    onnx.save(tiny.image_decoder(side=128), str(source))
+    judged = media("image", tiny_checkpoint)
+    result = codec_export.export("image_decoder", source, tmp_path / "d.onnx", judged, encoder)
+    assert result.trials[-1].passed
+    codes = outputs(encoder, judged.judged)
+    errors = []
+    for path in (tmp_path / "d.onnx", source):
+        made = outputs(path, codes)
+        assert made.shape[1:] == (3, 128, 128)
+        errors.append(np.mean((made.reshape(-1, 3, 64, 2, 64, 2).mean((3, 5)) - judged.judged) ** 2))
+    assert 10 * np.log10(errors[0] / errors[1]) == pytest.approx(result.trials[-1].value, abs=1e-3)
+
+
+def test_the_layer_that_sees_the_medium_stays_float_where_there_are_others(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    source = tiny_checkpoint / "image_encoder.onnx"
+    codec_export.export("image_encoder", source, tmp_path / "e.onnx", media("image", tiny_checkpoint), source)
+    model = onnx.load(str(tmp_path / "e.onnx"))
+    stored = {w.name: numpy_helper.to_array(w).dtype for w in model.graph.initializer}
+    first, middle, last = [n.input[1] for n in model.graph.node if n.op_type == "Conv"]
+    assert stored[first] == stored[last] == np.float32
+    assert middle not in stored  # dequantized from 8 bits
+
+
 def fragile_encoder(path: Path) -> Path:
     """Ids that hang on the 5th digit of a weight: every form smaller than float32 flips them."""
     g = tiny._Graph(7)
