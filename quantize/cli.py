@@ -17,24 +17,27 @@ if TYPE_CHECKING:
 
 _RECIPE_HELP = "int8, int4, f16, bf16, f32, or a llama.cpp name such as q5_k_m."
 
+_CALIBRATION_HELP = "Your own examples (JSONL): they say which weights matter."
+
 
 def quantize_command(
     checkpoint: Annotated[Path, typer.Argument(help="A Hugging Face folder with safetensors.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle folder to write.")],
     recipe: Annotated[str, typer.Option("--recipe", "-r", help=_RECIPE_HELP)] = "int4",
     heldout: Annotated[Path | None, typer.Option(help="Held-out ids and media (npz).")] = None,
+    calibration: Annotated[Path | None, typer.Option(help=_CALIBRATION_HELP)] = None,
+    imatrix: Annotated[Path | None, typer.Option(help="A ready importance matrix (GGUF).")] = None,
     strict_codecs: Annotated[
         bool, typer.Option(help="Fail where an int8 codec misses its gate, instead of keeping the float one.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Quantize a checkpoint into a bundle, and measure what it cost."""
-    from quantize.pipeline import quantize
+    from quantize.pipeline import Options, quantize
 
+    options = Options(heldout, calibration, imatrix, strict_codecs)
     with _progress() as show:
-        report = quantize(
-            checkpoint, output, recipe, progress=show, heldout=heldout, strict_codecs=strict_codecs
-        )
+        report = quantize(checkpoint, output, recipe, options=options, progress=show)
     if as_json:
         print(report.to_json(), end="")
     else:

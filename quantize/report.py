@@ -64,6 +64,7 @@ class Report:
     quality_note: str  # against what, or why not measured
     codecs: Mapping[str, CodecResult] = field(default_factory=dict)  # by role
     tools: Mapping[str, str] = field(default_factory=dict)
+    importance: str = "none: made before importance matrices were gathered"  # from what data, or why none
 
     def to_json(self) -> str:
         """The text of report.json."""
