@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from quantize.report import Report
+    from quantize.report import Quality, Report
 
 _RECIPE_HELP = "int8, int4, f16, bf16, f32, or a llama.cpp name such as q5_k_m."
 
@@ -76,18 +76,26 @@ def _print(report: Report) -> None:
         for role, s in report.sizes.items()
     ]
     table(("part", "before", "after", "ratio", "stored as"), rows)
+    out.print(f"importance matrix: {report.importance}")
     if not report.quality:
         out.print(f"quality: {report.quality_note}")
         return
-    out.print(f"quality {report.quality_note}, held-out tokens:")
+    out.print(f"quality {report.quality_note}, on {report.judged_on}; 95 % intervals in brackets:")
     table(
-        ("modality", "tokens", "loss", "f16 loss", "top-1 agreement", "KL (nats)"),
+        ("modality", "tokens", "KL (nats)", "KL 99 %", "KL 99.9 %", "top-1 agreement", "perplexity", "KL noise"),
         [
-            (name, str(q.tokens), f"{q.loss:.4f}", f"{q.reference_loss:.4f}", f"{q.agreement:.1%}",
-             f"{q.divergence:.5f}")
+            (name, str(q.tokens), ranged(q, "divergence", "{:.5f}"), ranged(q, "divergence_99", "{:.3f}"),
+             ranged(q, "divergence_999", "{:.3f}"), ranged(q, "agreement", "{:.1%}"),
+             ranged(q, "perplexity_ratio", "×{:.4f}"), f"{q.noise['divergence']:.0e}")
             for name, q in report.quality.items()
         ],
     )  # fmt: skip
+
+
+def ranged(quality: Quality, name: str, form: str) -> str:
+    """A number with its interval: 0.0048 [0.0041 … 0.0057]."""
+    low, high = (form.format(end) for end in quality.intervals[name])
+    return f"{form.format(getattr(quality, name))} [{low} … {high}]"
 
 
 def stored_as(report: Report, role: str) -> str:

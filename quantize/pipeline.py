@@ -10,7 +10,7 @@ import platform
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from math import prod
 from pathlib import Path
@@ -26,10 +26,10 @@ from quantize import (
     calibration,
     codec_export,
     datasets,
-    evaluate,
     gguf_export,
     importance,
     llama_quantize,
+    quality,
     recipes,
 )
 from quantize.checkpoint import Checkpoint, open_checkpoint
@@ -37,11 +37,13 @@ from quantize.children import Progress
 from quantize.datasets import Datasets
 from quantize.recipes import Recipe
 from quantize.report import CodecResult, Quality, Report, Size
+from quantize.rows import Rows
 
 DECODER = "decoder.gguf"
 _COPIED = {"tokenizer": "tokenizer.json", "chat_template": "chat_template.jinja", "licence": "LICENSE"}
 _TOOLS = ("edge-multimodal", "llama-cpp-python", "gguf", "onnx", "onnxruntime", "numpy")
 _SLACK = 4 << 20  # bytes: headers, manifest, report
+_LOGITS = 3 * quality.MAX_POSITIONS * 3500  # bytes: what the reference said, at most, in three modalities
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,6 @@ class _Run:
     recipe: Recipe
     codecs: Mapping[str, Path]  # float codecs by role
     heldout: Mapping[str, calibration.Array]
-    heldout_path: Path
     options: Options
     progress: Progress
 
@@ -97,14 +98,14 @@ def quantize(
         source = _write_float(run, folder, work)
         chosen = datasets.choose(source, run.heldout, run.options.calibration, run.codecs, work, run.progress)
         weighed = _write_decoder(run, folder, source, chosen)
-        quality, note = _measure(run, folder / DECODER, work)
+        measured, note = _measure(run, folder / DECODER, work, chosen.judged)
         codecs = _write_codecs(run, folder)
         copied = _copy_files(run, folder)
-        report = _report(run, folder, quality, note, codecs, started)
-        report = replace(report, importance=weighed)
-        (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
+        told = Report(quality=measured, quality_note=note, judged_on=chosen.judged_on, importance=weighed,
+                      codecs=codecs, **_facts(run, folder, started))  # fmt: skip
+        (folder / "report.json").write_text(told.to_json(), encoding="utf-8")
         _write_manifest(run, folder, copied, target.name)
-    return report
+    return told
 
 
 def _prepare(folder: Path, recipe: str, options: Options, progress: Progress) -> _Run:
@@ -120,7 +121,7 @@ def _prepare(folder: Path, recipe: str, options: Options, progress: Progress) ->
     if options.heldout and not path.is_file():
         raise NotFoundError(f"the held-out file {path} does not exist; check the path")
     arrays = calibration.read_heldout(path, int(checkpoint.config["vocab_size"]))
-    return _Run(checkpoint, chosen, checkpoint.codecs(), arrays, path, options, progress)
+    return _Run(checkpoint, chosen, checkpoint.codecs(), arrays, options, progress)
 
 
 def _needed(run: _Run) -> int:
@@ -128,7 +129,7 @@ def _needed(run: _Run) -> int:
     parameters = _parameters(run.checkpoint)
     tokenizer = (run.checkpoint.folder / "tokenizer.json").stat().st_size
     result = int(parameters * run.recipe.bits / 8)
-    reference = 2 * parameters if run.heldout else 0
+    reference = 2 * parameters + _LOGITS
     source = 0 if run.recipe.streamed else run.checkpoint.size
     codecs = sum(path.stat().st_size for path in run.codecs.values())
     return result + reference + source + 2 * codecs + 4 * tokenizer + _SLACK
@@ -178,19 +179,20 @@ def _write_importance(run: _Run, target: Path, source: Path, chosen: Datasets) -
     return f"gathered on {chosen.calibrating.tokens} ids: {chosen.calibrated_on}"
 
 
-def _measure(run: _Run, decoder: Path, work: Path) -> tuple[dict[str, Quality], str]:
+def _measure(run: _Run, decoder: Path, work: Path, judged: Rows) -> tuple[dict[str, Quality], str]:
     """Quality by modality, and against what; a measurement that cannot run is said, not raised."""
-    if not any(name in run.heldout for name in calibration.IDS):
-        return {}, "not measured: the checkpoint has no heldout.npz with held-out ids"
     try:
-        reference = _reference(run, work)
-        return evaluate.compare(reference, decoder, run.heldout_path, work, run.progress), "against f16"
+        reference = quality.measure_reference(_reference(run, decoder, work), judged, work, run.progress)
+        return reference.quality(decoder, run.progress), "against f16"
     except (EngineError, IntegrityError) as error:
         return {}, f"not measured: {error}"
 
 
-def _reference(run: _Run, work: Path) -> Path:
+def _reference(run: _Run, decoder: Path, work: Path) -> Path:
+    """The decoder in f16: llama.cpp computes it within 1e-8 nat of f32, but bf16 only within 4e-5 (pico)."""
     source = work / "source.gguf"
+    if run.recipe.type == "F16":
+        return decoder
     if source.is_file() and run.checkpoint.widest == "F16":
         return source
     path = work / "reference.gguf"
@@ -235,19 +237,19 @@ def _copy_files(run: _Run, folder: Path) -> dict[str, str]:
     return copied
 
 
-def _report(run: _Run, folder: Path, quality: dict[str, Quality], note: str,
-            codecs: dict[str, CodecResult], started: float) -> Report:  # fmt: skip
+def _facts(run: _Run, folder: Path, started: float) -> dict[str, Any]:
+    """What the report says about sizes and time."""
     sizes = {"decoder": Size(run.checkpoint.size, (folder / DECODER).stat().st_size)}
     for role, source in run.codecs.items():
         sizes[role] = Size(source.stat().st_size, (folder / source.name).stat().st_size)
     sizes["total"] = Size(sum(s.before for s in sizes.values()), sum(s.after for s in sizes.values()))
     parameters = _parameters(run.checkpoint)
     weights = sum(t.size for t in read_header(folder / DECODER).tensors)
-    return Report(
-        name=_name(run.checkpoint), recipe=run.recipe.name, type=run.recipe.type, parameters=parameters,
-        bits_per_weight=round(8 * weights / parameters, 3), seconds=round(time.monotonic() - started, 2),
-        sizes=sizes, quality=quality, quality_note=note, codecs=codecs, tools=_tools(),
-    )  # fmt: skip
+    return {
+        "name": _name(run.checkpoint), "recipe": run.recipe.name, "type": run.recipe.type,
+        "parameters": parameters, "bits_per_weight": round(8 * weights / parameters, 3),
+        "seconds": round(time.monotonic() - started, 2), "sizes": sizes, "tools": _tools(),
+    }  # fmt: skip
 
 
 def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: str) -> None:
