@@ -82,7 +82,7 @@ def _print(report: Report) -> None:
         return
     out.print(f"quality {report.quality_note}, on {report.judged_on}; 95 % intervals in brackets:")
     table(
-        ("modality", "tokens", "KL (nats)", "KL 99 %", "KL 99.9 %", "top-1 agreement", "perplexity", "KL noise"),
+        ("modality", "tokens", "KL (nats)", "KL 99 %", "KL 99.9 %", "top-1 agreement", "perplexity", "noise"),
         [
             (name, str(q.tokens), ranged(q, "divergence", "{:.5f}"), ranged(q, "divergence_99", "{:.3f}"),
              ranged(q, "divergence_999", "{:.3f}"), ranged(q, "agreement", "{:.1%}"),

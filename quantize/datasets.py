@@ -1,8 +1,8 @@
 """Which rows calibrate the importance matrix and which rows judge the result; never the same ones.
 
-Job: take the best data there is: the checkpoint's held-out ids, the user's own examples, else a built-in text.
-Every source is cut into two halves by turns (row 0 calibrates, row 1 is judged, …), so that all recipes of one
-model are judged on the same rows. Where the user's examples calibrate and held-out ids exist, all of the
+Job: take the best data there is: the checkpoint's held-out ids, the user's examples, else a built-in text.
+Every source is cut into two halves by turns (row 0 calibrates, row 1 is judged, …), so that all recipes of
+one model are judged on the same rows. Where the user's examples calibrate and held-out ids exist, all of the
 examples calibrate. Ignorance: what the rows are used for.
 """
 
@@ -58,7 +58,9 @@ def choose(model: Path, heldout: Mapping[str, calibration.Array], given: Path | 
     if ids:
         return _cut(ids, "the held-out rows")
     text = work / "builtin.jsonl"
-    text.write_text("".join(json.dumps({"text": t}) + "\n" for t in builtin_text.passages()), encoding="utf-8")
+    text.write_text(
+        "".join(json.dumps({"text": t}) + "\n" for t in builtin_text.passages()), encoding="utf-8"
+    )
     return _cut(_tokenized(model, text, {}, work, progress), builtin_text.NOTE)
 
 

@@ -1,7 +1,7 @@
 """Example prompts from a JSONL file: what a user's own work looks like, to calibrate and to judge on.
 
-Job: one line, one example: {"text": …} or {"messages": […]} as OpenAI's clients write them; media are named by
-path, as {"type": "image_url", "image_url": {"url": "photo.png"}}, and the same with audio_url and video_url.
+Job: one line, one example: {"text": …} or {"messages": […]} as OpenAI's clients write them; media are named
+by path, as {"type": "image_url", "image_url": {"url": "photo.png"}}, and the same with audio_url and video_url.
 Ignorance: ids, models; opens no media, only proves that the named files exist.
 """
 
@@ -32,7 +32,9 @@ def read(path: Path) -> list[Example]:
     if not path.is_file():
         raise NotFoundError(f"the calibration file {path} does not exist; check the path")
     if path.stat().st_size > MAX_BYTES:
-        raise IntegrityError(f"{path.name} has {path.stat().st_size} bytes, more than the {MAX_BYTES} allowed")
+        raise IntegrityError(
+            f"{path.name} has {path.stat().st_size} bytes, more than the {MAX_BYTES} allowed"
+        )
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -66,7 +68,8 @@ def _example(path: Path, number: int, line: str) -> Example:
 
 
 def _message(folder: Path, where: str, data: Any) -> Message:
-    role, content = (data.get("role"), data.get("content")) if isinstance(data, dict) else (None, None)
+    role: Any = data.get("role") if isinstance(data, dict) else None
+    content = data.get("content") if isinstance(data, dict) else None
     if role not in get_args(Role):
         raise IntegrityError(f"{where} has the role {role!r}, expected {', '.join(get_args(Role))}")
     if isinstance(content, str):

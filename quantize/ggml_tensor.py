@@ -18,6 +18,9 @@ from edge.errors import EngineError
 _OBJECT_SIZE = 32  # sizeof(struct ggml_object), counted in ggml_tensor_overhead
 _TYPES = {0: np.dtype(np.float32), 26: np.dtype(np.int32)}  # enum ggml_type: F32, I32
 
+_ACCESSORS = {"ggml_op_desc": ctypes.c_char_p, "ggml_get_name": ctypes.c_void_p,
+              "ggml_get_data": ctypes.c_void_p, "ggml_nbytes": ctypes.c_size_t}  # fmt: skip
+
 
 class _Tensor(ctypes.Structure):
     _fields_ = (
@@ -42,14 +45,15 @@ class Tensors:
     """Reads tensors by address."""
 
     def __init__(self) -> None:
-        """Raises:
-        EngineError: the installed library has another struct; reading it would read garbage.
+        """Prove the layout.
+
+        Raises:
+            EngineError: the installed library has another struct; reading it would read garbage.
         """
         from llama_cpp._ggml import libggml
 
         self._library: Any = libggml
-        for name, result in (("ggml_op_desc", ctypes.c_char_p), ("ggml_get_name", ctypes.c_void_p),
-                             ("ggml_get_data", ctypes.c_void_p), ("ggml_nbytes", ctypes.c_size_t)):  # fmt: skip
+        for name, result in _ACCESSORS.items():
             function = getattr(libggml, name)
             function.argtypes, function.restype = [ctypes.c_void_p], result
         libggml.ggml_tensor_overhead.restype = ctypes.c_size_t
@@ -57,7 +61,7 @@ class Tensors:
             raise _other_layout()
 
     def operation(self, pointer: int) -> str:
-        """"MUL_MAT", "ADD" …"""  # fmt: skip
+        """As ggml names it: MUL_MAT, ADD …"""
         return str(self._library.ggml_op_desc(pointer).decode())
 
     def source_name(self, pointer: int, index: int) -> str:

@@ -2,7 +2,8 @@
 
 Job: the value, gathering it, llama.cpp's GGUF file of it, merging, and the weights that the quantizer takes.
 Ignorance: what the child sees in the graph (`native_importance`). Does not protect against activations of
-another model of the same shape. Source of the form: llama.cpp tools/imatrix/imatrix.cpp and common/imatrix-loader.cpp.
+another model of the same shape.
+Source of the form: llama.cpp tools/imatrix/imatrix.cpp and common/imatrix-loader.cpp.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def check(importance: Importance, model: GgufHeader, name: str, *, complete: boo
         )
 
 
-class _Writer(gguf.GGUFWriter):  # type: ignore[misc]
+class _Writer(gguf.GGUFWriter):
     """llama.cpp's files of this kind name no architecture."""
 
     def add_architecture(self) -> None:
@@ -201,7 +202,9 @@ def _refuse_legacy(path: Path) -> None:
     with path.open("rb") as file:
         start = file.read(4)
     if path.suffix == ".dat" and start != b"GGUF":
-        raise _bad(path, "it is llama.cpp's old form; convert it: llama-imatrix --in-file FILE -o imatrix.gguf")
+        raise _bad(
+            path, "it is llama.cpp's old form; convert it: llama-imatrix --in-file FILE -o imatrix.gguf"
+        )
 
 
 def _bad(path: Path, why: Any) -> IntegrityError:

@@ -1,6 +1,6 @@
 """The child process that watches a model read calibration rows; writes what each matrix was fed.
 
-Job: sums of squared inputs per column of every matrix product with a weight, through llama.cpp's graph callback.
+Job: sums of squared inputs per column of every matrix product with a weight, through llama.cpp's callback.
 Arguments: MODEL ROWS.npz OUT.gguf DATASET THREADS EXTRA_BUFFERS.
 Ignorance: what the numbers are good for. It may abort: its parent expects that.
 Source: IMatrixCollector::collect_imatrix, llama.cpp tools/imatrix/imatrix.cpp.

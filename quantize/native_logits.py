@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def _compare(model: NativeModel, judged: Rows, path: Path, out: Path) -> None:
         found["agreement"].append(same.astype(np.float32))
         found["loss"].append(-logs[np.arange(len(logs)), targets])
         done += len(logs)
-    arrays = {name: np.concatenate(values) for name, values in found.items()}
+    arrays: dict[str, Any] = {name: np.concatenate(values) for name, values in found.items()}
     np.savez(out, **arrays, reference_loss=kept.losses, row=kept.rows)
 
 

@@ -1,7 +1,7 @@
 """The child process that calls `llama_model_quantize`; arguments: SOURCE TARGET FILE_TYPE THREADS IMATRIX.
 
-Job: one native call, with the importance matrix where IMATRIX names one ("" for none); llama.cpp's log goes to
-stdout, one line per tensor. The target says in its own header which matrix was used, as llama-quantize does.
+Job: one native call, with the importance matrix where IMATRIX names one ("" for none); llama.cpp's log goes
+to stdout, one line per tensor. The target's header says which matrix was used, as llama-quantize does.
 Ignorance: everything else. It may abort: its parent (`quantize.children`) expects that.
 Source of the header keys: llama.cpp tools/quantize/quantize.cpp.
 """

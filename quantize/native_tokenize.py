@@ -69,8 +69,8 @@ class Reader:
 
     def kind(self, ids: Ids) -> str:
         """The modality that most of a row's codes belong to; text where there are none."""
-        openers = {b.kind: b.opener for b in self._vocabulary.blocks}
-        if (clip := openers.get("video")) is not None and clip in ids:
+        clip = self._vocabulary.block("video")
+        if clip is not None and clip.opener in ids:
             return "video"
         counts = {
             b.kind: int(((ids >= b.base) & (ids < b.base + b.size)).sum()) for b in self._vocabulary.blocks

@@ -50,7 +50,9 @@ _LOGITS = 3 * quality.MAX_POSITIONS * 3500  # bytes: what the reference said, at
 class Options:
     """What a run may be told beyond its recipe; None: the pipeline's own choice."""
 
-    heldout: Path | None = None  # npz as `quantize.calibration` describes it; None: the checkpoint's heldout.npz
+    heldout: Path | None = (
+        None  # npz as `quantize.calibration` describes it; None: the checkpoint's heldout.npz
+    )
     calibration: Path | None = None  # JSONL as `quantize.examples` describes it; calibrates the decoder
     imatrix: Path | None = None  # a ready importance matrix, in llama.cpp's GGUF form
     strict_codecs: bool = False  # raise where no small form of a codec passes its gate
@@ -81,8 +83,8 @@ def quantize(
     `progress(what, done, of)` is called as steps advance. An older bundle at `output` stays until the end.
 
     Raises:
-        UsageError: unknown recipe, pickled weights, options that exclude one another, or `output` is something
-            else than a bundle.
+        UsageError: unknown recipe, pickled weights, options that exclude one another, or `output` is
+            something else than a bundle.
         NotFoundError: not a checkpoint, or a codec or a file of the options is missing.
         ModalityError: the examples hold media that the model does not read.
         IntegrityError: a file of the checkpoint or of the options is damaged.
@@ -112,7 +114,9 @@ def _prepare(folder: Path, recipe: str, options: Options, progress: Progress) ->
     chosen = recipes.find(recipe)
     checkpoint = open_checkpoint(folder)
     if options.imatrix and options.calibration:
-        raise UsageError("--imatrix and --calibration exclude one another; a ready matrix needs no calibration")
+        raise UsageError(
+            "--imatrix and --calibration exclude one another; a ready matrix needs no calibration"
+        )
     if options.imatrix:
         importance.read(options.imatrix)
     if options.calibration:
@@ -168,8 +172,8 @@ def _write_importance(run: _Run, target: Path, source: Path, chosen: Datasets) -
         importance.write(target, found)
         return f"given: {given.name}, from {', '.join(found.datasets)}"
     try:
-        found = importance.gather(source, chosen.calibrating, chosen.calibrated_on, target.parent / bundle.WORK,
-                                  run.progress)  # fmt: skip
+        work = target.parent / bundle.WORK
+        found = importance.gather(source, chosen.calibrating, chosen.calibrated_on, work, run.progress)
     except EngineError as error:
         if needed:
             raise

@@ -2,7 +2,7 @@
 
 Job: keep the reference's logits once, compare any number of results with them, and say how sure the numbers
 are: 95 % intervals from a bootstrap by rows, and the noise floor, which is the reference against itself with
-another batch split and thread count. Ignorance: opens no model itself; where the rows come from.
+another batch split and on one thread. Ignorance: opens no model itself; where the rows come from.
 Source of the interval: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percentile method.
 """
 
@@ -62,8 +62,7 @@ def measure_reference(model: Path, judged: Rows, work: Path, progress: Progress)
         some.save(work / f"{name}.npz")
     _child("reference", model, work, "judged", _CHUNK, None, progress)
     _child("reference", model, work, "noise", _CHUNK, None, progress)
-    threads = 2 if children.threads_for(model) == 1 else 1
-    floor = _compare(work, used.first(NOISE_ROWS), model, "noise", progress, _OTHER_CHUNK, threads)
+    floor = _compare(work, used.first(NOISE_ROWS), model, "noise", progress, _OTHER_CHUNK, 1)
     return Reference(model, used, work, floor)
 
 
@@ -85,7 +84,7 @@ def summary(positions: Positions, floor: Positions) -> Quality:
     return Quality(
         tokens=len(positions["row"]), rows=len(starts), loss=float(positions["loss"].mean()),
         reference_loss=float(positions["reference_loss"].mean()), **values, intervals=intervals,
-        noise={"divergence": float(floor["divergence"].mean()), "agreement": float(floor["agreement"].mean())},
+        noise={name: float(floor[name].mean()) for name in ("divergence", "agreement")},
     )  # fmt: skip
 
 

@@ -70,7 +70,8 @@ class Rows:
 
     def save(self, path: Path) -> None:
         """As an npz: int32 (rows, longest) per modality, filled with -1."""
-        np.savez(path, **{kind: _padded(rows) for kind, rows in self.by_kind.items() if rows})
+        arrays: dict[str, Any] = {kind: _padded(rows) for kind, rows in self.by_kind.items() if rows}
+        np.savez(path, **arrays)
 
 
 def load(path: Path, vocabulary_size: int) -> Rows:
