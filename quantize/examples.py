@@ -1,7 +1,7 @@
 """Example prompts from a JSONL file: what a user's own work looks like, to calibrate and to judge on.
 
 Job: one line, one example: {"text": …} or {"messages": […]} as OpenAI's clients write them; media are named
-by path, as {"type": "image_url", "image_url": {"url": "photo.png"}}, and the same with audio_url and video_url.
+by path, as {"type": "image_url", "image_url": {"url": "photo.png"}}; audio_url and video_url likewise.
 Ignorance: ids, models; opens no media, only proves that the named files exist.
 """
 

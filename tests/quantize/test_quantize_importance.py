@@ -1,4 +1,4 @@
-"""An importance matrix is what the matrices were really fed, in llama.cpp's form; nothing malformed passes."""
+"""An importance matrix is what the matrices were fed, in llama.cpp's form; nothing malformed is read."""
 
 from __future__ import annotations
 
