@@ -72,11 +72,10 @@ class Reader:
         clip = self._vocabulary.block("video")
         if clip is not None and clip.opener in ids:
             return "video"
-        counts = {
-            b.kind: int(((ids >= b.base) & (ids < b.base + b.size)).sum()) for b in self._vocabulary.blocks
-        }
-        best = max(counts, key=lambda kind: counts[kind], default="text")
-        return best if counts.get(best) else "text"
+        counts = {"text": 0}
+        for block in self._vocabulary.blocks:
+            counts[block.kind] = int(((ids >= block.base) & (ids < block.base + block.size)).sum())
+        return max(counts, key=lambda kind: counts[kind])
 
     def _turn(self, message: Message) -> Turn:
         return Turn(message.role, tuple(self._piece(part) for part in message.parts))
