@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import edge
 from edge.errors import DoesNotFitError, NotFoundError, UsageError
 from edge.formats import manifest as manifests
 from edge.vocabulary import NATIVE
-from quantize import builtin_text, children, pipeline
+from quantize import builtin_text, children, importance, pipeline
 from quantize.pipeline import Options
 from quantize.report import Report
 from tests import tiny
@@ -104,6 +107,39 @@ def test_padding_is_not_counted(checkpoint: Path, tmp_path: Path) -> None:
         checkpoint, tmp_path / "b", "int8", options=Options(heldout=tmp_path / "h.npz")
     )
     assert report.quality["text"].tokens == 10
+
+
+def test_a_given_matrix_is_used_and_travels_with_the_bundle(
+    checkpoint: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    given = Options(imatrix=tiny_bundle / "imatrix.gguf")
+    report = pipeline.quantize(checkpoint, tmp_path / "b", "iq2_xxs", options=given)
+    assert report.importance == "given: imatrix.gguf, from half of the held-out rows"
+    again = importance.read(tmp_path / "b" / manifests.load(tmp_path / "b").files["importance"].path)
+    entries = importance.read(tiny_bundle / "imatrix.gguf").entries
+    assert all(np.array_equal(again.entries[name].sums, e.sums) for name, e in entries.items())
+    assert report.quality["text"].divergence > 0
+
+
+def test_a_users_examples_calibrate(checkpoint: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "p.png")
+    picture = {"type": "image_url", "image_url": {"url": "p.png"}}
+    turns = [{"role": "user", "content": [picture]}, {"role": "assistant", "content": "the red circle"}]
+    lines = [{"text": "the green bird"}, {"messages": turns}]
+    (tmp_path / "mine.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    given = Options(calibration=tmp_path / "mine.jsonl")
+    report = pipeline.quantize(checkpoint, tmp_path / "b", "q4_0", options=given)
+    assert re.fullmatch(r"gathered on \d+ ids: mine\.jsonl", report.importance)
+    assert report.judged_on == "half of the held-out rows"
+    assert importance.read(tmp_path / "b" / "imatrix.gguf").datasets == ("mine.jsonl",)
+
+
+def test_a_ready_matrix_and_examples_exclude_one_another(
+    checkpoint: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    both = Options(imatrix=tiny_bundle / "imatrix.gguf", calibration=tmp_path / "c.jsonl")
+    with pytest.raises(UsageError, match="exclude one another"):
+        pipeline.quantize(checkpoint, tmp_path / "b", options=both)
 
 
 def test_progress_tells_every_step_to_its_end(checkpoint: Path, tmp_path: Path) -> None:
