@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 Ids = NDArray[np.int32]
 CHUNK = 128  # positions per native call: bounds the logits held at once
+STEP = 32  # positions per piece of log-probabilities: bounds what is computed from them (128,000 ids: 16 MB)
 
 
 class NativeModel:
@@ -43,7 +44,9 @@ class NativeModel:
     def rows(self, ids: Ids) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """(start, log-probabilities (n, vocabulary)) of the ids of one sequence, piece by piece; nats."""
         for start in range(0, len(ids), self._chunk):
-            yield start, _log_softmax(self.feed(ids, start))
+            logits = self.feed(ids, start)
+            for i in range(0, len(logits), STEP):
+                yield start + i, _log_softmax(logits[i : i + STEP])
 
     def feed(self, ids: Ids, start: int) -> NDArray[np.float32]:
         """Logits (n, vocabulary) of the piece at `start`, valid until the next call; 0 begins a sequence."""

@@ -47,8 +47,12 @@ class Reference:
         Raises:
             EngineError: llama.cpp cannot run it on this machine.
         """
-        found = _compare(self.work, self.judged, result, "judged", progress)
+        found = self.positions(result, progress)
         return {kind: summary(p, self.floor[kind]) for kind, p in found.items()}
+
+    def positions(self, result: Path, progress: Progress) -> dict[str, Positions]:
+        """The same before it is summed up: one entry per judged position. Errors as `quality`."""
+        return _compare(self.work, self.judged, result, "judged", progress)
 
 
 def measure_reference(model: Path, judged: Rows, work: Path, progress: Progress) -> Reference:
