@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from quantize.report import Report
+    from quantize.report import Quality, Report
 
 _RECIPE_HELP = "int8, int4, f16, bf16, f32, or a llama.cpp name such as q5_k_m."
+
+_CALIBRATION_HELP = "Your own examples (JSONL): they say which weights matter."
 
 
 def quantize_command(
@@ -23,18 +25,19 @@ def quantize_command(
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle folder to write.")],
     recipe: Annotated[str, typer.Option("--recipe", "-r", help=_RECIPE_HELP)] = "int4",
     heldout: Annotated[Path | None, typer.Option(help="Held-out ids and media (npz).")] = None,
+    calibration: Annotated[Path | None, typer.Option(help=_CALIBRATION_HELP)] = None,
+    imatrix: Annotated[Path | None, typer.Option(help="A ready importance matrix (GGUF).")] = None,
     strict_codecs: Annotated[
         bool, typer.Option(help="Fail where an int8 codec misses its gate, instead of keeping the float one.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Quantize a checkpoint into a bundle, and measure what it cost."""
-    from quantize.pipeline import quantize
+    from quantize.pipeline import Options, quantize
 
+    options = Options(heldout, calibration, imatrix, strict_codecs)
     with _progress() as show:
-        report = quantize(
-            checkpoint, output, recipe, progress=show, heldout=heldout, strict_codecs=strict_codecs
-        )
+        report = quantize(checkpoint, output, recipe, options=options, progress=show)
     if as_json:
         print(report.to_json(), end="")
     else:
@@ -73,18 +76,26 @@ def _print(report: Report) -> None:
         for role, s in report.sizes.items()
     ]
     table(("part", "before", "after", "ratio", "stored as"), rows)
+    out.print(f"importance matrix: {report.importance}")
     if not report.quality:
         out.print(f"quality: {report.quality_note}")
         return
-    out.print(f"quality {report.quality_note}, held-out tokens:")
+    out.print(f"quality {report.quality_note}, on {report.judged_on}; 95 % intervals in brackets:")
     table(
-        ("modality", "tokens", "loss", "f16 loss", "top-1 agreement", "KL (nats)"),
+        ("modality", "tokens", "KL (nats)", "KL 99 %", "KL 99.9 %", "top-1 agreement", "perplexity", "noise"),
         [
-            (name, str(q.tokens), f"{q.loss:.4f}", f"{q.reference_loss:.4f}", f"{q.agreement:.1%}",
-             f"{q.divergence:.5f}")
+            (name, str(q.tokens), ranged(q, "divergence", "{:.5f}"), ranged(q, "divergence_99", "{:.3f}"),
+             ranged(q, "divergence_999", "{:.3f}"), ranged(q, "agreement", "{:.1%}"),
+             ranged(q, "perplexity_ratio", "×{:.4f}"), f"{q.noise['divergence']:.0e}")
             for name, q in report.quality.items()
         ],
     )  # fmt: skip
+
+
+def ranged(quality: Quality, name: str, form: str) -> str:
+    """A number with its interval: 0.0048 [0.0041 … 0.0057]."""
+    low, high = (form.format(end) for end in quality.intervals[name])
+    return f"{form.format(getattr(quality, name))} [{low} … {high}]"
 
 
 def stored_as(report: Report, role: str) -> str:

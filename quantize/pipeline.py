@@ -9,28 +9,53 @@ from __future__ import annotations
 import platform
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from edge.errors import EngineError, IntegrityError, NotFoundError
+from edge.errors import EngineError, IntegrityError, NotFoundError, UsageError
 from edge.formats import manifest as manifests
 from edge.formats.gguf import read_header
 from edge.formats.manifest import Manifest
 from edge.vocabulary import Vocabulary
-from quantize import bundle, calibration, codec_export, evaluate, gguf_export, recipes
+from quantize import (
+    bundle,
+    calibration,
+    codec_export,
+    datasets,
+    gguf_export,
+    importance,
+    llama_quantize,
+    quality,
+    recipes,
+)
 from quantize.checkpoint import Checkpoint, open_checkpoint
+from quantize.children import Progress
+from quantize.datasets import Datasets
 from quantize.recipes import Recipe
 from quantize.report import CodecResult, Quality, Report, Size
+from quantize.rows import Rows
 
-Progress = Callable[[str, int, int], None]  # (what, done, of)
 DECODER = "decoder.gguf"
 _COPIED = {"tokenizer": "tokenizer.json", "chat_template": "chat_template.jinja", "licence": "LICENSE"}
 _TOOLS = ("edge-multimodal", "llama-cpp-python", "gguf", "onnx", "onnxruntime", "numpy")
 _SLACK = 4 << 20  # bytes: headers, manifest, report
+_LOGITS = 3 * quality.MAX_POSITIONS * 3500  # bytes: what the reference said, at most, in three modalities
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run may be told beyond its recipe; None: the pipeline's own choice."""
+
+    heldout: Path | None = (
+        None  # npz as `quantize.calibration` describes it; None: the checkpoint's heldout.npz
+    )
+    calibration: Path | None = None  # JSONL as `quantize.examples` describes it; calibrates the decoder
+    imatrix: Path | None = None  # a ready importance matrix, in llama.cpp's GGUF form
+    strict_codecs: bool = False  # raise where no small form of a codec passes its gate
 
 
 @dataclass(frozen=True)
@@ -41,8 +66,7 @@ class _Run:
     recipe: Recipe
     codecs: Mapping[str, Path]  # float codecs by role
     heldout: Mapping[str, calibration.Array]
-    heldout_path: Path
-    strict_codecs: bool
+    options: Options
     progress: Progress
 
 
@@ -51,46 +75,57 @@ def quantize(
     output: str | Path,
     recipe: str = "int4",
     *,
+    options: Options | None = None,
     progress: Progress | None = None,
-    heldout: str | Path | None = None,
-    strict_codecs: bool = False,
 ) -> Report:
     """Quantize a checkpoint folder into a bundle folder.
 
-    `progress(what, done, of)` is called as steps advance. `heldout` names a file as `quantize.calibration`
-    describes it; None: heldout.npz of the checkpoint. `strict_codecs` raises where no small form of a codec
-    passes its gate, instead of keeping the float one. An older bundle at `output` stays until the end.
+    `progress(what, done, of)` is called as steps advance. An older bundle at `output` stays until the end.
 
     Raises:
-        UsageError: unknown recipe, pickled weights, or `output` is something else than a bundle.
-        NotFoundError: not a checkpoint, or a codec or `heldout` is missing.
-        IntegrityError: a file of the checkpoint is damaged. DoesNotFitError: the disk is too small.
+        UsageError: unknown recipe, pickled weights, options that exclude one another, or `output` is
+            something else than a bundle.
+        NotFoundError: not a checkpoint, or a codec or a file of the options is missing.
+        ModalityError: the examples hold media that the model does not read.
+        IntegrityError: a file of the checkpoint or of the options is damaged.
+        DoesNotFitError: the disk is too small.
     """
     started = time.monotonic()
     target = Path(output).resolve()
-    run = _prepare(Path(checkpoint), recipe, heldout, strict_codecs, progress or (lambda *_: None))
+    run = _prepare(Path(checkpoint), recipe, options or Options(), progress or (lambda *_: None))
     bundle.check_target(target)
     bundle.require_disk(target, _needed(run))
     with bundle.building(target) as folder:
         work = folder / bundle.WORK
-        _write_decoder(run, folder / DECODER, work)
-        quality, note = _measure(run, folder / DECODER, work)
+        source = _write_float(run, folder, work)
+        chosen = datasets.choose(source, run.heldout, run.options.calibration, run.codecs, work, run.progress)
+        weighed = _write_decoder(run, folder, source, chosen)
+        measured, note = _measure(run, folder / DECODER, work, chosen.judged)
         codecs = _write_codecs(run, folder)
         copied = _copy_files(run, folder)
-        report = _report(run, folder, quality, note, codecs, started)
-        (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
+        told = Report(quality=measured, quality_note=note, judged_on=chosen.judged_on, importance=weighed,
+                      codecs=codecs, **_facts(run, folder, started))  # fmt: skip
+        (folder / "report.json").write_text(told.to_json(), encoding="utf-8")
         _write_manifest(run, folder, copied, target.name)
-    return report
+    return told
 
 
-def _prepare(folder: Path, recipe: str, heldout: str | Path | None, strict: bool, progress: Progress) -> _Run:
+def _prepare(folder: Path, recipe: str, options: Options, progress: Progress) -> _Run:
     chosen = recipes.find(recipe)
     checkpoint = open_checkpoint(folder)
-    path = Path(heldout) if heldout else folder / "heldout.npz"
-    if heldout and not path.is_file():
+    if options.imatrix and options.calibration:
+        raise UsageError(
+            "--imatrix and --calibration exclude one another; a ready matrix needs no calibration"
+        )
+    if options.imatrix:
+        importance.read(options.imatrix)
+    if options.calibration:
+        datasets.check_examples(options.calibration, checkpoint.codecs())
+    path = options.heldout or folder / "heldout.npz"
+    if options.heldout and not path.is_file():
         raise NotFoundError(f"the held-out file {path} does not exist; check the path")
     arrays = calibration.read_heldout(path, int(checkpoint.config["vocab_size"]))
-    return _Run(checkpoint, chosen, checkpoint.codecs(), arrays, path, strict, progress)
+    return _Run(checkpoint, chosen, checkpoint.codecs(), arrays, options, progress)
 
 
 def _needed(run: _Run) -> int:
@@ -98,7 +133,7 @@ def _needed(run: _Run) -> int:
     parameters = _parameters(run.checkpoint)
     tokenizer = (run.checkpoint.folder / "tokenizer.json").stat().st_size
     result = int(parameters * run.recipe.bits / 8)
-    reference = 2 * parameters if run.heldout else 0
+    reference = 2 * parameters + _LOGITS
     source = 0 if run.recipe.streamed else run.checkpoint.size
     codecs = sum(path.stat().st_size for path in run.codecs.values())
     return result + reference + source + 2 * codecs + 4 * tokenizer + _SLACK
@@ -108,30 +143,60 @@ def _parameters(checkpoint: Checkpoint) -> int:
     return sum(prod(t.shape) for t in checkpoint.tensors.values())
 
 
-def _write_decoder(run: _Run, target: Path, work: Path) -> None:
+def _write_float(run: _Run, folder: Path, work: Path) -> Path:
+    """The decoder without loss: the result itself where the recipe is a float one."""
+    recipe = run.recipe if run.recipe.streamed else recipes.find(run.checkpoint.widest)
+    path = folder / DECODER if run.recipe.streamed else work / "source.gguf"
+    gguf_export.write_float(run.checkpoint, path, recipe, run.progress)
+    read_header(path)
+    return path
+
+
+def _write_decoder(run: _Run, folder: Path, source: Path, chosen: Datasets) -> str:
+    """Quantize, where the recipe does; what is said about the importance matrix."""
     if run.recipe.streamed:
-        gguf_export.write_float(run.checkpoint, target, run.recipe, run.progress)
-    else:
-        source = work / "source.gguf"
-        lossless = recipes.find(run.checkpoint.widest)
-        gguf_export.write_float(run.checkpoint, source, lossless, run.progress)
-        gguf_export.write_quantized(source, target, run.recipe, run.progress)
-    read_header(target)
+        return "none: nothing is rounded to less than 16 bits"
+    matrix, note = folder / importance.FILE_NAME, f"none: {run.recipe.type} does not use it"
+    if run.recipe.uses_importance:
+        note = _write_importance(run, matrix, source, chosen)
+    imatrix = matrix if matrix.is_file() else None
+    llama_quantize.write(source, folder / DECODER, run.recipe, run.progress, imatrix)
+    return note
 
 
-def _measure(run: _Run, decoder: Path, work: Path) -> tuple[dict[str, Quality], str]:
-    """Quality by modality, and against what; a measurement that cannot run is said, not raised."""
-    if not any(name in run.heldout for name in calibration.IDS):
-        return {}, "not measured: the checkpoint has no heldout.npz with held-out ids"
+def _write_importance(run: _Run, target: Path, source: Path, chosen: Datasets) -> str:
+    given, needed = run.options.imatrix, run.recipe.needs_importance
+    if given is not None:
+        found = importance.read(given)
+        importance.check(found, read_header(source), given.name, complete=needed)
+        importance.write(target, found)
+        return f"given: {given.name}, from {', '.join(found.datasets)}"
     try:
-        reference = _reference(run, work)
-        return evaluate.compare(reference, decoder, run.heldout_path, work, run.progress), "against f16"
+        work = target.parent / bundle.WORK
+        found = importance.gather(source, chosen.calibrating, chosen.calibrated_on, work, run.progress)
+    except EngineError as error:
+        if needed:
+            raise
+        return f"none: it could not be gathered ({error})"
+    importance.check(found, read_header(source), importance.FILE_NAME, complete=needed)
+    importance.write(target, found)
+    return f"gathered on {chosen.calibrating.tokens} ids: {chosen.calibrated_on}"
+
+
+def _measure(run: _Run, decoder: Path, work: Path, judged: Rows) -> tuple[dict[str, Quality], str]:
+    """Quality by modality, and against what; a measurement that cannot run is said, not raised."""
+    try:
+        reference = quality.measure_reference(_reference(run, decoder, work), judged, work, run.progress)
+        return reference.quality(decoder, run.progress), "against f16"
     except (EngineError, IntegrityError) as error:
         return {}, f"not measured: {error}"
 
 
-def _reference(run: _Run, work: Path) -> Path:
+def _reference(run: _Run, decoder: Path, work: Path) -> Path:
+    """The decoder in f16: llama.cpp computes it within 1e-8 nat of f32, but bf16 only within 4e-5 (pico)."""
     source = work / "source.gguf"
+    if run.recipe.type == "F16":
+        return decoder
     if source.is_file() and run.checkpoint.widest == "F16":
         return source
     path = work / "reference.gguf"
@@ -157,7 +222,7 @@ def _write_codecs(run: _Run, folder: Path) -> dict[str, CodecResult]:
             continue
         media = calibration.media(kind, run.heldout, block, decoder)
         results[role] = codec_export.export(role, source, folder / source.name, media, encoder,
-                                            strict=run.strict_codecs)  # fmt: skip
+                                            strict=run.options.strict_codecs)  # fmt: skip
     if run.codecs:
         run.progress("codecs", len(run.codecs), len(run.codecs))
     return results
@@ -176,25 +241,26 @@ def _copy_files(run: _Run, folder: Path) -> dict[str, str]:
     return copied
 
 
-def _report(run: _Run, folder: Path, quality: dict[str, Quality], note: str,
-            codecs: dict[str, CodecResult], started: float) -> Report:  # fmt: skip
+def _facts(run: _Run, folder: Path, started: float) -> dict[str, Any]:
+    """What the report says about sizes and time."""
     sizes = {"decoder": Size(run.checkpoint.size, (folder / DECODER).stat().st_size)}
     for role, source in run.codecs.items():
         sizes[role] = Size(source.stat().st_size, (folder / source.name).stat().st_size)
     sizes["total"] = Size(sum(s.before for s in sizes.values()), sum(s.after for s in sizes.values()))
     parameters = _parameters(run.checkpoint)
     weights = sum(t.size for t in read_header(folder / DECODER).tensors)
-    return Report(
-        name=_name(run.checkpoint), recipe=run.recipe.name, type=run.recipe.type, parameters=parameters,
-        bits_per_weight=round(8 * weights / parameters, 3), seconds=round(time.monotonic() - started, 2),
-        sizes=sizes, quality=quality, quality_note=note, codecs=codecs, tools=_tools(),
-    )  # fmt: skip
+    return {
+        "name": _name(run.checkpoint), "recipe": run.recipe.name, "type": run.recipe.type,
+        "parameters": parameters, "bits_per_weight": round(8 * weights / parameters, 3),
+        "seconds": round(time.monotonic() - started, 2), "sizes": sizes, "tools": _tools(),
+    }  # fmt: skip
 
 
 def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: str) -> None:
     facts: Mapping[str, Any] = run.checkpoint.facts
     codecs = {role: path.name for role, path in run.codecs.items()}
-    files = {"decoder": DECODER, **codecs, **copied, "report": "report.json"}
+    matrix = {"importance": importance.FILE_NAME} if (folder / importance.FILE_NAME).is_file() else {}
+    files = {"decoder": DECODER, **matrix, **codecs, **copied, "report": "report.json"}
     manifest = Manifest(
         name=_name(run.checkpoint),
         family=str(facts.get("family", "llama")),
