@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from edge.errors import IntegrityError, NotFoundError, UsageError
 from edge.formats.manifest import CODECS
 from edge.vocabulary import Vocabulary
+from quantize import architectures
+from quantize.architectures import Architecture
 
 MAX_HEADER, MAX_ENTRIES = 100_000_000, 100_000  # bytes (safetensors' own cap), tensors per file
 MAX_JSON = (
@@ -52,10 +54,11 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder proven to be a plain Llama checkpoint."""
+    """A folder proven to be a checkpoint that Edge converts."""
 
     folder: Path
-    config: Mapping[str, Any]
+    architecture: Architecture
+    config: Mapping[str, Any]  # the decoder's, where config.json has several
     facts: Mapping[str, Any]  # edge.json; empty for a text-only model
     tensors: Mapping[str, StoredTensor]
 
@@ -84,6 +87,16 @@ class Checkpoint:
         """A JSON file of the folder."""
         return read_json(self.folder / name)
 
+    def chat_template(self) -> str | None:
+        """The template's text: chat_template.jinja, else the one in tokenizer_config.json."""
+        path = self.folder / "chat_template.jinja"
+        if path.is_file():
+            return path.read_text(encoding="utf-8")
+        if not (self.folder / "tokenizer_config.json").is_file():
+            return None
+        template = self.json("tokenizer_config.json").get("chat_template")
+        return template if isinstance(template, str) else None
+
     def codecs(self) -> dict[str, Path]:
         """The float ONNX codec of every media modality that edge.json names, by role.
 
@@ -109,7 +122,7 @@ def open_checkpoint(folder: str | Path) -> Checkpoint:
 
     Raises:
         NotFoundError: no such folder, or no config.json, tokenizer.json or safetensors in it.
-        UsageError: the weights are pickles, or the architecture is not LlamaForCausalLM.
+        UsageError: the weights are pickles, or the architecture is not in `architectures`.
         IntegrityError: a header or an index lies.
     """
     folder = Path(folder)
@@ -119,10 +132,12 @@ def open_checkpoint(folder: str | Path) -> Checkpoint:
                 f"{folder} is not a checkpoint: it has no {name}; "
                 "name a Hugging Face folder with config.json, tokenizer.json and model.safetensors"
             )
-    config = _checked_config(folder / "config.json")
+    config = _decoder_config(folder / "config.json")
+    architecture = architectures.find(config)
+    _check_numbers(folder / "config.json", config)
     facts = _facts(folder / "edge.json", int(config["vocab_size"]))
     tensors = {t.name: t for t in _all_tensors(folder)}
-    return Checkpoint(folder, config, facts, tensors)
+    return Checkpoint(folder, architecture, config, facts, tensors)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -243,22 +258,22 @@ def _sharded(folder: Path, index: Mapping[str, Any]) -> Iterator[StoredTensor]:
         yield from entries.values()
 
 
-def _checked_config(path: Path) -> dict[str, Any]:
+def _decoder_config(path: Path) -> dict[str, Any]:
+    """config.json; of a model with several towers, with the decoder's settings over the whole's."""
     config = read_json(path)
-    kinds = config.get("architectures") or []
-    if kinds != ["LlamaForCausalLM"]:
-        raise UsageError(
-            f"the architecture is {kinds}, expected LlamaForCausalLM; only Llama can be quantized"
-        )
+    inner = config.get("text_config")
+    return (
+        config | {k: v for k, v in inner.items() if k != "architectures"}
+        if isinstance(inner, dict)
+        else config
+    )
+
+
+def _check_numbers(path: Path, config: Mapping[str, Any]) -> None:
     for name in _NEEDED:
         value = config.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
             raise _damaged(path, f"{name} is {value!r}, expected a positive number")
-    if config.get("hidden_act", "silu") != "silu" or config.get("attention_bias") or config.get("mlp_bias"):
-        raise UsageError(
-            "the checkpoint has biases or an activation other than silu; only plain Llama can be quantized"
-        )
-    return config
 
 
 def _facts(path: Path, vocabulary_size: int) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def _copy_files(run: _Run, folder: Path) -> dict[str, str]:
         if (run.checkpoint.folder / name).is_file():
             shutil.copyfile(run.checkpoint.folder / name, folder / name)
             copied[role] = name
-    template = gguf_export.chat_template(run.checkpoint)
+    template = run.checkpoint.chat_template()
     if "chat_template" not in copied and template is not None:
         (folder / _COPIED["chat_template"]).write_text(template, encoding="utf-8")
         copied["chat_template"] = _COPIED["chat_template"]
