@@ -87,14 +87,22 @@ class Checkpoint:
         """A JSON file of the folder."""
         return read_json(self.folder / name)
 
+    def settings(self) -> dict[str, Any]:
+        """tokenizer_config.json; empty where there is none."""
+        name = "tokenizer_config.json"
+        return self.json(name) if (self.folder / name).is_file() else {}
+
+    def tokenizer(self) -> Path:
+        """tokenizer.json, else tokenizer.model."""
+        fast = self.folder / "tokenizer.json"
+        return fast if fast.is_file() else self.folder / "tokenizer.model"
+
     def chat_template(self) -> str | None:
         """The template's text: chat_template.jinja, else the one in tokenizer_config.json."""
         path = self.folder / "chat_template.jinja"
         if path.is_file():
             return path.read_text(encoding="utf-8")
-        if not (self.folder / "tokenizer_config.json").is_file():
-            return None
-        template = self.json("tokenizer_config.json").get("chat_template")
+        template = self.settings().get("chat_template")
         return template if isinstance(template, str) else None
 
     def codecs(self) -> dict[str, Path]:
@@ -126,8 +134,8 @@ def open_checkpoint(folder: str | Path) -> Checkpoint:
         IntegrityError: a header or an index lies.
     """
     folder = Path(folder)
-    for name in ("config.json", "tokenizer.json"):
-        if not (folder / name).is_file():
+    for name, other in (("config.json", ""), ("tokenizer.json", "tokenizer.model")):
+        if not (folder / name).is_file() and not (other and (folder / other).is_file()):
             raise NotFoundError(
                 f"{folder} is not a checkpoint: it has no {name}; "
                 "name a Hugging Face folder with config.json, tokenizer.json and model.safetensors"

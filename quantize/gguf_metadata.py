@@ -145,32 +145,43 @@ def _add_rope_scaling(writer: Any, config: Mapping[str, Any]) -> None:
 
 
 def _add_vocabulary(writer: Any, checkpoint: Checkpoint, size: int) -> None:
-    native = bool(checkpoint.facts.get("vocabulary", {}).get("blocks"))
-    vocabulary = gguf_tokenizer.convert(checkpoint.json("tokenizer.json"), size, native=native)
-    writer.add_tokenizer_model("gpt2")
+    vocabulary = gguf_tokenizer.read(checkpoint, size)
+    writer.add_tokenizer_model(vocabulary.model)
     writer.add_tokenizer_pre(vocabulary.pre)
     writer.add_token_list(vocabulary.tokens)
     writer.add_token_types(vocabulary.types)
-    writer.add_token_merges(vocabulary.merges)
+    if vocabulary.model == "llama":
+        writer.add_token_scores(vocabulary.scores)
+        writer.add_add_space_prefix(vocabulary.prefix != "never")
+    else:
+        writer.add_token_merges(vocabulary.merges)
+    for key, value in (("normalizer", vocabulary.normalizer), ("prefix", vocabulary.prefix)):
+        if value:
+            writer.add_string(f"edge.tokenizer.{key}", value)
     for name, add_id in (("bos", writer.add_bos_token_id), ("eos", writer.add_eos_token_id),
-                         ("pad", writer.add_pad_token_id)):  # fmt: skip
-        value = _special_id(checkpoint, name, size)
-        if value is not None:
-            add_id(value)
-    writer.add_add_bos_token(False)  # the chat template writes it
+                         ("unk", writer.add_unk_token_id), ("pad", writer.add_pad_token_id)):  # fmt: skip
+        found = _special_id(checkpoint, name, vocabulary.tokens)
+        if found is not None:
+            add_id(found)
+    writer.add_add_bos_token(vocabulary.leads)
+    writer.add_add_eos_token(vocabulary.trails)
     template = checkpoint.chat_template()
     if template is not None:
         writer.add_chat_template(template)
 
 
-def _special_id(checkpoint: Checkpoint, name: str, size: int) -> int | None:
-    """The id from config.json; of several ends, the first."""
+def _special_id(checkpoint: Checkpoint, name: str, tokens: list[str]) -> int | None:
+    """The token that tokenizer_config.json names, else the id in config.json; of several ends, the first."""
+    token = checkpoint.settings().get(f"{name}_token")
+    token = token.get("content") if isinstance(token, dict) else token
+    if isinstance(token, str) and token in tokens:
+        return tokens.index(token)
     value = checkpoint.config.get(f"{name}_token_id")
     value = value[0] if isinstance(value, list) and value else value
     if value is None or value == []:
         return None
-    if type(value) is not int or not 0 <= value < size:
+    if type(value) is not int or not 0 <= value < len(tokens):
         raise IntegrityError(
-            f"config.json says {name}_token_id is {value!r}, but the vocabulary has {size} ids"
+            f"config.json says {name}_token_id is {value!r}, but the vocabulary has {len(tokens)} ids"
         )
     return value

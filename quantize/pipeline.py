@@ -96,7 +96,7 @@ def _prepare(folder: Path, recipe: str, heldout: str | Path | None, strict: bool
 def _needed(run: _Run) -> int:
     """Bytes the run may hold at once: the float decoder, the f16 reference, the result, the codecs twice."""
     parameters = _parameters(run.checkpoint)
-    tokenizer = (run.checkpoint.folder / "tokenizer.json").stat().st_size
+    tokenizer = run.checkpoint.tokenizer().stat().st_size
     result = int(parameters * run.recipe.bits / 8)
     reference = 2 * parameters if run.heldout else 0
     source = 0 if run.recipe.streamed else run.checkpoint.size
