@@ -63,6 +63,30 @@ class Checkpoint:
     tensors: Mapping[str, StoredTensor]
 
     @property
+    def ready(self) -> Path | None:
+        """A GGUF that holds the weights already; None: it must be written."""
+        return None
+
+    @property
+    def name(self) -> str:
+        return str(self.facts.get("name") or self.folder.resolve().name)
+
+    @property
+    def gguf(self) -> str:
+        """general.architecture."""
+        return self.architecture.gguf
+
+    @property
+    def context_length(self) -> int:
+        """Tokens over which GGUF computes what the checkpoint computes.
+
+        llama.cpp's `llama`, `qwen2` and `qwen3` attend to everything, so a sliding window ends it.
+        """
+        longest, window = int(self.config["max_position_embeddings"]), self.config.get("sliding_window")
+        slides = self.config.get("use_sliding_window", True) and type(window) is int and window > 0
+        return min(longest, window) if slides and window is not None else longest
+
+    @property
     def size(self) -> int:
         """Bytes of all weights."""
         return sum(t.size for t in self.tensors.values())
@@ -111,18 +135,23 @@ class Checkpoint:
         Raises:
             NotFoundError: one is missing.
         """
-        modalities = self.facts.get("modalities", {})
-        found = {}
-        for (kind, way), role in CODECS.items():
-            if kind in modalities.get(way, ()):
-                path = self.folder / f"{role}.onnx"
-                if not path.is_file():
-                    raise NotFoundError(
-                        f"{self.folder} says that {kind} goes {way}, but {path.name} is missing; "
-                        "export the codecs into the folder first"
-                    )
-                found[role] = path
-        return found
+        return codecs_of(self.folder, self.facts)
+
+
+def codecs_of(folder: Path, facts: Mapping[str, Any]) -> dict[str, Path]:
+    """The codecs in a folder that a model's native facts ask for; errors as `Checkpoint.codecs`."""
+    modalities = facts.get("modalities", {})
+    found = {}
+    for (kind, way), role in CODECS.items():
+        if kind in modalities.get(way, ()):
+            path = folder / f"{role}.onnx"
+            if not path.is_file():
+                raise NotFoundError(
+                    f"{folder} says that {kind} goes {way}, but {path.name} is missing; "
+                    "export the codecs into the folder first"
+                )
+            found[role] = path
+    return found
 
 
 def open_checkpoint(folder: str | Path) -> Checkpoint:
@@ -285,13 +314,21 @@ def _check_numbers(path: Path, config: Mapping[str, Any]) -> None:
 
 
 def _facts(path: Path, vocabulary_size: int) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    facts = read_json(path)
+    return check_facts(path, read_json(path), vocabulary_size) if path.is_file() else {}
+
+
+def check_facts(path: Path, facts: Any, vocabulary_size: int) -> dict[str, Any]:
+    """A native model's facts, once they fit its vocabulary.
+
+    Raises:
+        IntegrityError: they are no object, malformed, or of another model.
+    """
+    if not isinstance(facts, dict):
+        raise _damaged(path, f"the native facts are a {type(facts).__name__}, expected an object")
     for name in ("vocabulary", "modalities"):
         if not isinstance(facts.get(name), dict):
             raise _damaged(path, f"{name} is {facts.get(name)!r}, expected an object")
     size = Vocabulary.from_dict(facts["vocabulary"]).size
     if size != vocabulary_size:
-        raise _damaged(path, f"its vocabulary has {size} ids, but config.json says {vocabulary_size}")
+        raise _damaged(path, f"its vocabulary has {size} ids, but the model has {vocabulary_size}")
     return facts

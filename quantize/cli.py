@@ -19,7 +19,9 @@ _RECIPE_HELP = "int8, int4, f16, bf16, f32, or a llama.cpp name such as q5_k_m."
 
 
 def quantize_command(
-    checkpoint: Annotated[Path, typer.Argument(help="A Hugging Face folder with safetensors.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A Hugging Face folder with safetensors, or a float GGUF.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle folder to write.")],
     recipe: Annotated[str, typer.Option("--recipe", "-r", help=_RECIPE_HELP)] = "int4",
     heldout: Annotated[Path | None, typer.Option(help="Held-out ids and media (npz).")] = None,

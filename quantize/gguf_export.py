@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from edge.errors import EngineError, IntegrityError
 from edge.formats.gguf import read_header
 from quantize import children, gguf_metadata, tensor_names
 from quantize.checkpoint import Checkpoint
+from quantize.gguf_source import GgufSource
 from quantize.recipes import Recipe
 
 Progress = Callable[[str, int, int], None]  # (what, done, of)
@@ -29,13 +31,16 @@ _NUMPY = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.d
 _TENSOR_LINE = re.compile(r"\[\s*(\d+)/\s*(\d+)\]")  # llama.cpp's log, one line per tensor
 
 
-def write_float(checkpoint: Checkpoint, path: Path, recipe: Recipe, progress: Progress) -> None:
-    """Stream the decoder to `path`, one tensor in memory at a time; norms stay F32.
+def write_float(checkpoint: Checkpoint | GgufSource, path: Path, recipe: Recipe, progress: Progress) -> None:
+    """Stream the decoder to `path`, one tensor in memory at a time; norms stay F32. A GGUF is converted by
+    llama.cpp, or copied where it is of the type already.
 
     Raises:
         IntegrityError: tensors missing, misshapen or not finite.
         UsageError: a config this writer cannot express. OSError: the disk refused.
     """
+    if isinstance(checkpoint, GgufSource):
+        return _convert_gguf(checkpoint, path, recipe, progress)
     rows = tensor_names.table(checkpoint.architecture, checkpoint.config)
     found = {name: t.shape for name, t in checkpoint.tensors.items()}
     tensor_names.check(rows, found, others=checkpoint.architecture.other_towers)
@@ -58,6 +63,7 @@ def write_float(checkpoint: Checkpoint, path: Path, recipe: Recipe, progress: Pr
             progress(f"write {recipe.type}", done, len(rows))
     finally:
         writer.close()
+    return None
 
 
 def write_quantized(source: Path, target: Path, recipe: Recipe, progress: Progress) -> None:
@@ -79,6 +85,13 @@ def write_quantized(source: Path, target: Path, recipe: Recipe, progress: Progre
         raise EngineError(
             f"llama.cpp wrote {after} tensors of {before}; report this with the checkpoint's config.json"
         )
+
+
+def _convert_gguf(source: GgufSource, path: Path, recipe: Recipe, progress: Progress) -> None:
+    if source.widest == recipe.type:
+        shutil.copyfile(source.ready, path)
+    else:
+        write_quantized(source.ready, path, recipe, progress)
 
 
 def _stored_type(row: tensor_names.Row, recipe: Recipe) -> str:

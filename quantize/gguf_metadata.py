@@ -17,6 +17,7 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import licences
 from edge.errors import IntegrityError, UsageError
 from quantize import gguf_tokenizer
 from quantize.checkpoint import Checkpoint
@@ -43,27 +44,19 @@ def add(writer: Any, checkpoint: Checkpoint, recipe: Recipe) -> NDArray[np.float
     """
     shape = Shape.of(checkpoint.config)
     writer.add_type("model")
-    writer.add_name(str(checkpoint.facts.get("name") or checkpoint.folder.resolve().name))
-    if checkpoint.facts.get("licence"):
-        writer.add_license(str(checkpoint.facts["licence"]))
+    writer.add_name(checkpoint.name)
+    licence = checkpoint.facts.get("licence") or licences.name_of(licences.files(checkpoint.folder).values())
+    if licence:
+        writer.add_license(str(licence))
     writer.add_file_type(recipe.file_type)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_context_length(checkpoint.context_length)
     _add_sizes(writer, shape, checkpoint.config)
     _add_rope_scaling(writer, checkpoint.config)
     _add_vocabulary(writer, checkpoint, shape.vocabulary)
     if checkpoint.facts:
         writer.add_string("edge.native", json.dumps(checkpoint.facts, ensure_ascii=False))
     return rope_factors(checkpoint.config, shape.head_width)
-
-
-def context_length(config: Mapping[str, Any]) -> int:
-    """Tokens over which GGUF computes what the checkpoint computes.
-
-    llama.cpp's `llama`, `qwen2` and `qwen3` attend to everything, so a sliding window ends it.
-    """
-    longest, window = int(config["max_position_embeddings"]), config.get("sliding_window")
-    slides = config.get("use_sliding_window", True) and type(window) is int and window > 0
-    return min(longest, int(window)) if slides and window is not None else longest
 
 
 def rope_base(config: Mapping[str, Any]) -> float:
@@ -116,7 +109,6 @@ def rope_scaling(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 
 def _add_sizes(writer: Any, shape: Shape, config: Mapping[str, Any]) -> None:
     writer.add_vocab_size(shape.vocabulary)
-    writer.add_context_length(context_length(config))
     writer.add_embedding_length(shape.width)
     writer.add_block_count(shape.layers)
     writer.add_feed_forward_length(shape.ff)

@@ -16,19 +16,21 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from edge import licences
 from edge.errors import EngineError, IntegrityError, NotFoundError
 from edge.formats import manifest as manifests
 from edge.formats.gguf import read_header
 from edge.formats.manifest import Manifest
 from edge.vocabulary import Vocabulary
 from quantize import bundle, calibration, codec_export, evaluate, gguf_export, recipes
-from quantize.checkpoint import Checkpoint, open_checkpoint
+from quantize.checkpoint import Checkpoint, read_json
+from quantize.gguf_source import GgufSource, open_source
 from quantize.recipes import Recipe
 from quantize.report import CodecResult, Quality, Report, Size
 
 Progress = Callable[[str, int, int], None]  # (what, done, of)
 DECODER = "decoder.gguf"
-_COPIED = {"tokenizer": "tokenizer.json", "chat_template": "chat_template.jinja", "licence": "LICENSE"}
+TEMPLATE = "chat_template.jinja"
 _TOOLS = ("edge-multimodal", "llama-cpp-python", "gguf", "onnx", "onnxruntime", "numpy")
 _SLACK = 4 << 20  # bytes: headers, manifest, report
 
@@ -37,7 +39,7 @@ _SLACK = 4 << 20  # bytes: headers, manifest, report
 class _Run:
     """What every step of one run needs."""
 
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | GgufSource
     recipe: Recipe
     codecs: Mapping[str, Path]  # float codecs by role
     heldout: Mapping[str, calibration.Array]
@@ -55,7 +57,7 @@ def quantize(
     heldout: str | Path | None = None,
     strict_codecs: bool = False,
 ) -> Report:
-    """Quantize a checkpoint folder into a bundle folder.
+    """Quantize a checkpoint folder, or a float GGUF, into a bundle folder.
 
     `progress(what, done, of)` is called as steps advance. `heldout` names a file as `quantize.calibration`
     describes it; None: heldout.npz of the checkpoint. `strict_codecs` raises where no small form of a codec
@@ -85,8 +87,8 @@ def quantize(
 
 def _prepare(folder: Path, recipe: str, heldout: str | Path | None, strict: bool, progress: Progress) -> _Run:
     chosen = recipes.find(recipe)
-    checkpoint = open_checkpoint(folder)
-    path = Path(heldout) if heldout else folder / "heldout.npz"
+    checkpoint = open_source(folder)
+    path = Path(heldout) if heldout else checkpoint.folder / "heldout.npz"
     if heldout and not path.is_file():
         raise NotFoundError(f"the held-out file {path} does not exist; check the path")
     arrays = calibration.read_heldout(path, int(checkpoint.config["vocab_size"]))
@@ -96,15 +98,16 @@ def _prepare(folder: Path, recipe: str, heldout: str | Path | None, strict: bool
 def _needed(run: _Run) -> int:
     """Bytes the run may hold at once: the float decoder, the f16 reference, the result, the codecs twice."""
     parameters = _parameters(run.checkpoint)
-    tokenizer = run.checkpoint.tokenizer().stat().st_size
+    file = run.checkpoint.tokenizer()
+    tokenizer = file.stat().st_size if file else 0
     result = int(parameters * run.recipe.bits / 8)
     reference = 2 * parameters if run.heldout else 0
-    source = 0 if run.recipe.streamed else run.checkpoint.size
+    source = 0 if run.recipe.streamed or run.checkpoint.ready else run.checkpoint.size
     codecs = sum(path.stat().st_size for path in run.codecs.values())
     return result + reference + source + 2 * codecs + 4 * tokenizer + _SLACK
 
 
-def _parameters(checkpoint: Checkpoint) -> int:
+def _parameters(checkpoint: Checkpoint | GgufSource) -> int:
     return sum(prod(t.shape) for t in checkpoint.tensors.values())
 
 
@@ -112,11 +115,17 @@ def _write_decoder(run: _Run, target: Path, work: Path) -> None:
     if run.recipe.streamed:
         gguf_export.write_float(run.checkpoint, target, run.recipe, run.progress)
     else:
-        source = work / "source.gguf"
-        lossless = recipes.find(run.checkpoint.widest)
-        gguf_export.write_float(run.checkpoint, source, lossless, run.progress)
-        gguf_export.write_quantized(source, target, run.recipe, run.progress)
+        gguf_export.write_quantized(_source(run, work), target, run.recipe, run.progress)
     read_header(target)
+
+
+def _source(run: _Run, work: Path) -> Path:
+    """The decoder without loss, as GGUF; written where the checkpoint is none."""
+    if run.checkpoint.ready is not None:
+        return run.checkpoint.ready
+    path = work / "source.gguf"
+    gguf_export.write_float(run.checkpoint, path, recipes.find(run.checkpoint.widest), run.progress)
+    return path
 
 
 def _measure(run: _Run, decoder: Path, work: Path) -> tuple[dict[str, Quality], str]:
@@ -131,7 +140,7 @@ def _measure(run: _Run, decoder: Path, work: Path) -> tuple[dict[str, Quality], 
 
 
 def _reference(run: _Run, work: Path) -> Path:
-    source = work / "source.gguf"
+    source = run.checkpoint.ready or work / "source.gguf"
     if source.is_file() and run.checkpoint.widest == "F16":
         return source
     path = work / "reference.gguf"
@@ -164,15 +173,17 @@ def _write_codecs(run: _Run, folder: Path) -> dict[str, CodecResult]:
 
 
 def _copy_files(run: _Run, folder: Path) -> dict[str, str]:
-    copied = {}
-    for role, name in _COPIED.items():
-        if (run.checkpoint.folder / name).is_file():
-            shutil.copyfile(run.checkpoint.folder / name, folder / name)
-            copied[role] = name
+    """Tokenizer, template, licence and usage policy, by role."""
+    found = licences.files(run.checkpoint.folder)
+    if (tokenizer := run.checkpoint.tokenizer()) is not None:
+        found["tokenizer"] = tokenizer
+    for path in found.values():
+        shutil.copyfile(path, folder / path.name)
+    copied = {role: path.name for role, path in found.items()}
     template = run.checkpoint.chat_template()
-    if "chat_template" not in copied and template is not None:
-        (folder / _COPIED["chat_template"]).write_text(template, encoding="utf-8")
-        copied["chat_template"] = _COPIED["chat_template"]
+    if template is not None:
+        copied["chat_template"] = TEMPLATE
+        (folder / TEMPLATE).write_text(template, encoding="utf-8")
     return copied
 
 
@@ -185,7 +196,7 @@ def _report(run: _Run, folder: Path, quality: dict[str, Quality], note: str,
     parameters = _parameters(run.checkpoint)
     weights = sum(t.size for t in read_header(folder / DECODER).tensors)
     return Report(
-        name=_name(run.checkpoint), recipe=run.recipe.name, type=run.recipe.type, parameters=parameters,
+        name=run.checkpoint.name, recipe=run.recipe.name, type=run.recipe.type, parameters=parameters,
         bits_per_weight=round(8 * weights / parameters, 3), seconds=round(time.monotonic() - started, 2),
         sizes=sizes, quality=quality, quality_note=note, codecs=codecs, tools=_tools(),
     )  # fmt: skip
@@ -196,15 +207,15 @@ def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: st
     codecs = {role: path.name for role, path in run.codecs.items()}
     files = {"decoder": DECODER, **codecs, **copied, "report": "report.json"}
     manifest = Manifest(
-        name=_name(run.checkpoint),
-        family=str(facts.get("family", "llama")),
+        name=run.checkpoint.name,
+        family=str(facts.get("family", run.checkpoint.gguf)),
         member=str(facts.get("member", name)),
-        architecture="llama",
+        architecture=run.checkpoint.gguf,
         modalities=facts.get("modalities", {"in": ["text"], "out": ["text"]}),
         vocabulary=_vocabulary(run.checkpoint),
         files={role: manifests.entry_of(folder, path) for role, path in files.items()},
-        context_length=int(run.checkpoint.config["max_position_embeddings"]),
-        licence=str(facts.get("licence", "unknown")),
+        context_length=run.checkpoint.context_length,
+        licence=str(facts.get("licence") or _licence(run)),
         recipe={"name": run.recipe.name, "type": run.recipe.type},
         prompts=facts.get("prompts", {}),
         sampling=facts.get("sampling", {}),
@@ -215,17 +226,22 @@ def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: st
     manifests.load(folder)
 
 
-def _name(checkpoint: Checkpoint) -> str:
-    return str(checkpoint.facts.get("name") or checkpoint.folder.resolve().name)
+def _licence(run: _Run) -> str:
+    """What the licence file says it is, else what a GGUF's header says."""
+    named = licences.name_of(licences.files(run.checkpoint.folder).values())
+    source = run.checkpoint
+    stated = source.header.metadata.get("general.license") if isinstance(source, GgufSource) else None
+    return str(named or stated or "unknown")
 
 
-def _vocabulary(checkpoint: Checkpoint) -> Vocabulary:
+def _vocabulary(checkpoint: Checkpoint | GgufSource) -> Vocabulary:
     """From edge.json; of a text-only model, one block of text."""
     if checkpoint.facts:
         return Vocabulary.from_dict(checkpoint.facts["vocabulary"])
     size, ends = int(checkpoint.config["vocab_size"]), None
-    if (checkpoint.folder / "generation_config.json").is_file():
-        ends = checkpoint.json("generation_config.json").get("eos_token_id")
+    generation = checkpoint.folder / "generation_config.json"
+    if isinstance(checkpoint, Checkpoint) and generation.is_file():
+        ends = read_json(generation).get("eos_token_id")
     ends = checkpoint.config.get("eos_token_id") if ends is None else ends
     listed = ends if isinstance(ends, list) else [ends]
     return Vocabulary(size, size, tuple(e for e in listed if type(e) is int and 0 <= e < size))
