@@ -21,7 +21,9 @@ _CALIBRATION_HELP = "Your own examples (JSONL): they say which weights matter."
 
 
 def quantize_command(
-    checkpoint: Annotated[Path, typer.Argument(help="A Hugging Face folder with safetensors.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A Hugging Face folder with safetensors, or a float GGUF.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle folder to write.")],
     recipe: Annotated[str, typer.Option("--recipe", "-r", help=_RECIPE_HELP)] = "int4",
     heldout: Annotated[Path | None, typer.Option(help="Held-out ids and media (npz).")] = None,

@@ -16,6 +16,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from edge import licences
 from edge.errors import EngineError, IntegrityError, NotFoundError, UsageError
 from edge.formats import manifest as manifests
 from edge.formats.gguf import read_header
@@ -32,15 +33,16 @@ from quantize import (
     quality,
     recipes,
 )
-from quantize.checkpoint import Checkpoint, open_checkpoint
+from quantize.checkpoint import Checkpoint, read_json
 from quantize.children import Progress
 from quantize.datasets import Datasets
+from quantize.gguf_source import GgufSource, open_source
 from quantize.recipes import Recipe
 from quantize.report import CodecResult, Quality, Report, Size
 from quantize.rows import Rows
 
 DECODER = "decoder.gguf"
-_COPIED = {"tokenizer": "tokenizer.json", "chat_template": "chat_template.jinja", "licence": "LICENSE"}
+TEMPLATE = "chat_template.jinja"
 _TOOLS = ("edge-multimodal", "llama-cpp-python", "gguf", "onnx", "onnxruntime", "numpy")
 _SLACK = 4 << 20  # bytes: headers, manifest, report
 _LOGITS = 3 * quality.MAX_POSITIONS * 3500  # bytes: what the reference said, at most, in three modalities
@@ -62,7 +64,7 @@ class Options:
 class _Run:
     """What every step of one run needs."""
 
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | GgufSource
     recipe: Recipe
     codecs: Mapping[str, Path]  # float codecs by role
     heldout: Mapping[str, calibration.Array]
@@ -78,7 +80,7 @@ def quantize(
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Quantize a checkpoint folder into a bundle folder.
+    """Quantize a checkpoint folder, or a float GGUF, into a bundle folder.
 
     `progress(what, done, of)` is called as steps advance. An older bundle at `output` stays until the end.
 
@@ -112,7 +114,7 @@ def quantize(
 
 def _prepare(folder: Path, recipe: str, options: Options, progress: Progress) -> _Run:
     chosen = recipes.find(recipe)
-    checkpoint = open_checkpoint(folder)
+    checkpoint = open_source(folder)
     if options.imatrix and options.calibration:
         raise UsageError(
             "--imatrix and --calibration exclude one another; a ready matrix needs no calibration"
@@ -121,7 +123,7 @@ def _prepare(folder: Path, recipe: str, options: Options, progress: Progress) ->
         importance.read(options.imatrix)
     if options.calibration:
         datasets.check_examples(options.calibration, checkpoint.codecs())
-    path = options.heldout or folder / "heldout.npz"
+    path = options.heldout or checkpoint.folder / "heldout.npz"
     if options.heldout and not path.is_file():
         raise NotFoundError(f"the held-out file {path} does not exist; check the path")
     arrays = calibration.read_heldout(path, int(checkpoint.config["vocab_size"]))
@@ -131,20 +133,23 @@ def _prepare(folder: Path, recipe: str, options: Options, progress: Progress) ->
 def _needed(run: _Run) -> int:
     """Bytes the run may hold at once: the float decoder, the f16 reference, the result, the codecs twice."""
     parameters = _parameters(run.checkpoint)
-    tokenizer = (run.checkpoint.folder / "tokenizer.json").stat().st_size
+    file = run.checkpoint.tokenizer()
+    tokenizer = file.stat().st_size if file else 0
     result = int(parameters * run.recipe.bits / 8)
     reference = 2 * parameters + _LOGITS
-    source = 0 if run.recipe.streamed else run.checkpoint.size
+    source = 0 if run.recipe.streamed or run.checkpoint.ready else run.checkpoint.size
     codecs = sum(path.stat().st_size for path in run.codecs.values())
     return result + reference + source + 2 * codecs + 4 * tokenizer + _SLACK
 
 
-def _parameters(checkpoint: Checkpoint) -> int:
+def _parameters(checkpoint: Checkpoint | GgufSource) -> int:
     return sum(prod(t.shape) for t in checkpoint.tensors.values())
 
 
 def _write_float(run: _Run, folder: Path, work: Path) -> Path:
-    """The decoder without loss: the result itself where the recipe is a float one."""
+    """The decoder without loss: a float GGUF as it is; the result itself where the recipe is a float one."""
+    if run.checkpoint.ready is not None and not run.recipe.streamed:
+        return run.checkpoint.ready
     recipe = run.recipe if run.recipe.streamed else recipes.find(run.checkpoint.widest)
     path = folder / DECODER if run.recipe.streamed else work / "source.gguf"
     gguf_export.write_float(run.checkpoint, path, recipe, run.progress)
@@ -194,7 +199,7 @@ def _measure(run: _Run, decoder: Path, work: Path, judged: Rows) -> tuple[dict[s
 
 def _reference(run: _Run, decoder: Path, work: Path) -> Path:
     """The decoder in f16: llama.cpp computes it within 1e-8 nat of f32, but bf16 only within 4e-5 (pico)."""
-    source = work / "source.gguf"
+    source = run.checkpoint.ready or work / "source.gguf"
     if run.recipe.type == "F16":
         return decoder
     if source.is_file() and run.checkpoint.widest == "F16":
@@ -229,15 +234,17 @@ def _write_codecs(run: _Run, folder: Path) -> dict[str, CodecResult]:
 
 
 def _copy_files(run: _Run, folder: Path) -> dict[str, str]:
-    copied = {}
-    for role, name in _COPIED.items():
-        if (run.checkpoint.folder / name).is_file():
-            shutil.copyfile(run.checkpoint.folder / name, folder / name)
-            copied[role] = name
-    template = gguf_export.chat_template(run.checkpoint)
-    if "chat_template" not in copied and template is not None:
-        (folder / _COPIED["chat_template"]).write_text(template, encoding="utf-8")
-        copied["chat_template"] = _COPIED["chat_template"]
+    """Tokenizer, template, licence and usage policy, by role."""
+    found = licences.files(run.checkpoint.folder)
+    if (tokenizer := run.checkpoint.tokenizer()) is not None:
+        found["tokenizer"] = tokenizer
+    for path in found.values():
+        shutil.copyfile(path, folder / path.name)
+    copied = {role: path.name for role, path in found.items()}
+    template = run.checkpoint.chat_template()
+    if template is not None:
+        copied["chat_template"] = TEMPLATE
+        (folder / TEMPLATE).write_text(template, encoding="utf-8")
     return copied
 
 
@@ -250,7 +257,7 @@ def _facts(run: _Run, folder: Path, started: float) -> dict[str, Any]:
     parameters = _parameters(run.checkpoint)
     weights = sum(t.size for t in read_header(folder / DECODER).tensors)
     return {
-        "name": _name(run.checkpoint), "recipe": run.recipe.name, "type": run.recipe.type,
+        "name": run.checkpoint.name, "recipe": run.recipe.name, "type": run.recipe.type,
         "parameters": parameters, "bits_per_weight": round(8 * weights / parameters, 3),
         "seconds": round(time.monotonic() - started, 2), "sizes": sizes, "tools": _tools(),
     }  # fmt: skip
@@ -262,15 +269,15 @@ def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: st
     matrix = {"importance": importance.FILE_NAME} if (folder / importance.FILE_NAME).is_file() else {}
     files = {"decoder": DECODER, **matrix, **codecs, **copied, "report": "report.json"}
     manifest = Manifest(
-        name=_name(run.checkpoint),
-        family=str(facts.get("family", "llama")),
+        name=run.checkpoint.name,
+        family=str(facts.get("family", run.checkpoint.gguf)),
         member=str(facts.get("member", name)),
-        architecture="llama",
+        architecture=run.checkpoint.gguf,
         modalities=facts.get("modalities", {"in": ["text"], "out": ["text"]}),
         vocabulary=_vocabulary(run.checkpoint),
         files={role: manifests.entry_of(folder, path) for role, path in files.items()},
-        context_length=int(run.checkpoint.config["max_position_embeddings"]),
-        licence=str(facts.get("licence", "unknown")),
+        context_length=run.checkpoint.context_length,
+        licence=str(facts.get("licence") or _licence(run)),
         recipe={"name": run.recipe.name, "type": run.recipe.type},
         prompts=facts.get("prompts", {}),
         sampling=facts.get("sampling", {}),
@@ -281,17 +288,22 @@ def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: st
     manifests.load(folder)
 
 
-def _name(checkpoint: Checkpoint) -> str:
-    return str(checkpoint.facts.get("name") or checkpoint.folder.resolve().name)
+def _licence(run: _Run) -> str:
+    """What the licence file says it is, else what a GGUF's header says."""
+    named = licences.name_of(licences.files(run.checkpoint.folder).values())
+    source = run.checkpoint
+    stated = source.header.metadata.get("general.license") if isinstance(source, GgufSource) else None
+    return str(named or stated or "unknown")
 
 
-def _vocabulary(checkpoint: Checkpoint) -> Vocabulary:
+def _vocabulary(checkpoint: Checkpoint | GgufSource) -> Vocabulary:
     """From edge.json; of a text-only model, one block of text."""
     if checkpoint.facts:
         return Vocabulary.from_dict(checkpoint.facts["vocabulary"])
     size, ends = int(checkpoint.config["vocab_size"]), None
-    if (checkpoint.folder / "generation_config.json").is_file():
-        ends = checkpoint.json("generation_config.json").get("eos_token_id")
+    generation = checkpoint.folder / "generation_config.json"
+    if isinstance(checkpoint, Checkpoint) and generation.is_file():
+        ends = read_json(generation).get("eos_token_id")
     ends = checkpoint.config.get("eos_token_id") if ends is None else ends
     listed = ends if isinstance(ends, list) else [ends]
     return Vocabulary(size, size, tuple(e for e in listed if type(e) is int and 0 <= e < size))

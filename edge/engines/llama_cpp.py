@@ -76,7 +76,7 @@ class LlamaCppEngine:
         lora.switch_on(self._native, self._context, handles, wanted)
         self._memory = self._native.llama_get_memory(self._context)
         self.tokenizer = LlamaTokenizer(
-            self._native.llama_model_get_vocab(self._model), lambda: self._finalizer.alive
+            self._native.llama_model_get_vocab(self._model), lambda: self._finalizer.alive, header.metadata
         )
         self.vocab_size = self.tokenizer.size
         self._row_type = ctypes.c_float * self.vocab_size
