@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edge.engines.llama_native import LlamaTokenizer
 
 Ids = NDArray[np.int32]
 CHUNK = 128  # positions per native call: bounds the logits held at once
@@ -40,6 +42,10 @@ class NativeModel:
             sys.exit(f"llama.cpp cannot make a context of {length} tokens")
         self.vocabulary = int(native.llama_vocab_n_tokens(native.llama_model_get_vocab(self._model)))
         self._batch = native.llama_batch_init(chunk, 0, 1)
+
+    def tokenizer(self, metadata: Mapping[str, Any]) -> LlamaTokenizer:
+        """The vocabulary; `metadata` of the same file's header."""
+        return LlamaTokenizer(self._native.llama_model_get_vocab(self._model), lambda: True, metadata)
 
     def rows(self, ids: Ids) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """(start, log-probabilities (n, vocabulary)) of the ids of one sequence, piece by piece; nats."""

@@ -45,7 +45,7 @@ class Reader:
         self._model = native.llama_model_load_from_file(os.fsencode(model), params)
         if not self._model:
             sys.exit(f"llama.cpp cannot read the vocabulary of {model}")
-        tokenizer = LlamaTokenizer(native.llama_model_get_vocab(self._model), lambda: True)
+        tokenizer = LlamaTokenizer(native.llama_model_get_vocab(self._model), lambda: True, header.metadata)
         self._vocabulary = _vocabulary(header, tokenizer.size)
         self._lead = tokenizer.bos() if tokenizer.adds_bos() else None
         names = {"bos": tokenizer.name(tokenizer.bos()), "eos": tokenizer.name(tokenizer.eos())}

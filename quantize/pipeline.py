@@ -26,15 +26,18 @@ from quantize import (
     bundle,
     calibration,
     codec_export,
+    continuations,
     datasets,
     gguf_export,
     importance,
     llama_quantize,
     quality,
     recipes,
+    report_page,
 )
 from quantize.checkpoint import Checkpoint, read_json
 from quantize.children import Progress
+from quantize.continuations import Continuation
 from quantize.datasets import Datasets
 from quantize.gguf_source import GgufSource, open_source
 from quantize.recipes import Recipe
@@ -108,6 +111,8 @@ def quantize(
         told = Report(quality=measured, quality_note=note, judged_on=chosen.judged_on, importance=weighed,
                       codecs=codecs, **_facts(run, folder, started))  # fmt: skip
         (folder / "report.json").write_text(told.to_json(), encoding="utf-8")
+        said = _continuations(run, folder, work, chosen.judged)
+        (folder / "report.html").write_text(report_page.page(told, said), encoding="utf-8")
         _write_manifest(run, folder, copied, target.name)
     return told
 
@@ -205,8 +210,22 @@ def _reference(run: _Run, decoder: Path, work: Path) -> Path:
     if source.is_file() and run.checkpoint.widest == "F16":
         return source
     path = work / "reference.gguf"
+    if path.is_file():
+        return path
     gguf_export.write_float(run.checkpoint, path, recipes.find("f16"), run.progress)
     return path
+
+
+def _continuations(run: _Run, folder: Path, work: Path, judged: Rows) -> list[Continuation]:
+    """What f16 and the result say; nothing where llama.cpp cannot run one of them."""
+    models = (_reference(run, folder / DECODER, work), folder / DECODER)
+    ours = {role: folder / path.name for role, path in run.codecs.items()}
+    try:
+        return continuations.compare(
+            models, (run.codecs, ours), judged, _vocabulary(run.checkpoint), work, run.progress
+        )
+    except (EngineError, IntegrityError):
+        return []
 
 
 def _write_codecs(run: _Run, folder: Path) -> dict[str, CodecResult]:
@@ -267,7 +286,14 @@ def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: st
     facts: Mapping[str, Any] = run.checkpoint.facts
     codecs = {role: path.name for role, path in run.codecs.items()}
     matrix = {"importance": importance.FILE_NAME} if (folder / importance.FILE_NAME).is_file() else {}
-    files = {"decoder": DECODER, **matrix, **codecs, **copied, "report": "report.json"}
+    files = {
+        "decoder": DECODER,
+        **matrix,
+        **codecs,
+        **copied,
+        "report": "report.json",
+        "report_page": "report.html",
+    }
     manifest = Manifest(
         name=run.checkpoint.name,
         family=str(facts.get("family", run.checkpoint.gguf)),
