@@ -198,9 +198,13 @@ class Chat:
         if schema is None and pattern is None:
             return None
         if make not in (None, "text") or (schema is not None and pattern is not None):
-            raise UsageError("a schema or a pattern shapes text: give one of them, and no other modality to make")
+            raise UsageError(
+                "a schema or a pattern shapes text: give one of them, and no other modality to make"
+            )
         languages = self._wiring.languages
-        made = partial(languages.pattern, pattern) if pattern is not None else partial(languages.schema, schema)
+        made = (
+            partial(languages.pattern, pattern) if pattern is not None else partial(languages.schema, schema)
+        )
         made()  # refuse what cannot be honoured before anything is computed
         return made
 
@@ -378,7 +382,8 @@ def scored(wiring: Wiring, prompt: Sequence[Segment], ids: Sequence[int]) -> Sco
 
 def gather(events: Iterator[Event]) -> Reply:
     """One value from a whole stream of events."""
-    text, images, videos, chunks, logprobs = "", [], [], [], []
+    text, images, videos, chunks = "", [], [], []
+    logprobs: list[TokenLogprob] = []
     finished: Finished | None = None
     for event in events:
         if isinstance(event, TextDelta):

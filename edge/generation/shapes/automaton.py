@@ -1,7 +1,7 @@
 """Regular languages over bytes: from an expression of characters to a table.
 
-Job: build the smallest useful automaton (byte ranges, subsets, trimming), so that every state that is left can
-still reach an end. Ignorance: JSON, patterns as people write them, tokens.
+Job: build the smallest useful automaton (byte ranges, subsets, trimming), so that every state that is left
+can still reach an end. Ignorance: JSON, patterns as people write them, tokens.
 Characters become bytes as UTF-8, or as JSON writes them inside of a string (`json_bytes`).
 """
 
@@ -148,7 +148,9 @@ def compiled(
     builder = _Builder(encoding)
     first, last = builder.fresh(), builder.fresh()
     builder.add(expression, first, last)
-    cuts = sorted({0, 256, *(cut for run in builder.edges for low, high, _ in run for cut in (low, high + 1))})
+    cuts = sorted(
+        {0, 256, *(cut for run in builder.edges for low, high, _ in run for cut in (low, high + 1))}
+    )
     place = {cut: i for i, cut in enumerate(cuts)}
 
     def moves(held: frozenset[int]) -> Iterator[tuple[int, int, frozenset[int]]]:

@@ -74,7 +74,8 @@ _CHARACTER = Or((
     Chars(((0, 0x1F), (0x22, 0x22), (0x5C, 0x5C))).but(),
     Cat((raw("\\"), Chars(tuple((ord(c), ord(c)) for c in '"\\/bfnrt')))),
     Cat((raw("\\u"), Or((  # a surrogate is no character
-        Cat((Chars(((0x30, 0x39), (0x41, 0x43), (0x45, 0x46), (0x61, 0x63), (0x65, 0x66))), Many(_HEX, 3, 3))),
+        Cat((Chars(((0x30, 0x39), (0x41, 0x43), (0x45, 0x46), (0x61, 0x63), (0x65, 0x66))),
+             Many(_HEX, 3, 3))),
         Cat((Chars(((0x44, 0x44), (0x64, 0x64))), Chars(((0x30, 0x37),)), Many(_HEX, 2, 2))),
     )))),
 ))  # fmt: skip
@@ -213,14 +214,16 @@ class _Compiler:
             for other in resolved[i + 1 :]:
                 if not self._disjoint(one, other, at):
                     raise UsageError(
-                        f"oneOf at {at} cannot be honoured: two of its schemas may match one value; use anyOf, "
-                        "or give each a required property with a const of its own"
+                        f"oneOf at {at} cannot be honoured: two of its schemas may match one value; use "
+                        "anyOf, or give each a required property with a const of its own"
                     )
         return node
 
     def _all_of(self, schemas: Any, at: str) -> Node:
         if not isinstance(schemas, list) or len(schemas) != 1:
-            raise UsageError(f"allOf at {at} cannot be honoured but with a single schema; merge them into one")
+            raise UsageError(
+                f"allOf at {at} cannot be honoured but with a single schema; merge them into one"
+            )
         return self._node(schemas[0], f"{at}/0")
 
     def _looked_up(self, schema: Any, at: str) -> Mapping[str, Any]:
@@ -254,7 +257,10 @@ class _Compiler:
         given = schema.get("type")
         if given is None or {"anyOf", "oneOf", "allOf", "$ref"} & schema.keys():
             return True
-        kinds = [*(given if isinstance(given, list) else [given]), *(["null"] if schema.get("nullable") else [])]
+        kinds = [
+            *(given if isinstance(given, list) else [given]),
+            *(["null"] if schema.get("nullable") else []),
+        ]
         return kind in kinds or (kind in ("integer", "number") and bool({"integer", "number"} & set(kinds)))
 
     # --- types ------------------------------------------------------------------------------------
@@ -278,7 +284,8 @@ class _Compiler:
             math.floor(given.get("exclusiveMinimum", -_LARGEST - 1)) + 1,
         )
         high = min(
-            math.floor(given.get("maximum", _LARGEST)), math.ceil(given.get("exclusiveMaximum", _LARGEST + 1)) - 1
+            math.floor(given.get("maximum", _LARGEST)),
+            math.ceil(given.get("exclusiveMaximum", _LARGEST + 1)) - 1,
         )
         return _terminal(integers(*_ordered(low, high, at)))
 
@@ -288,7 +295,9 @@ class _Compiler:
             return _terminal(_NUMBER)
         for word, value in given.items():
             if value != int(value):
-                raise UsageError(f"{word} {value} at {at} cannot be honoured: only whole bounds of a number can")
+                raise UsageError(
+                    f"{word} {value} at {at} cannot be honoured: only whole bounds of a number can"
+                )
         low, high = int(given.get("minimum", -_LARGEST)), int(given.get("maximum", _LARGEST))
         return _terminal(_between(*_ordered(low, high, at)))
 
@@ -322,8 +331,10 @@ class _Compiler:
         if max(least, most or 0) > MAX_ITEMS or (most is not None and least > most):
             raise UsageError(f"the array at {at} has {least} to {most} items, expected up to {MAX_ITEMS}")
         first = [self._node(item, f"{at}/prefixItems/{i}") for i, item in enumerate(prefix)]
-        other = None if others is False or (most is not None and most <= len(first)) else (
-            self._node(others, f"{at}/items")
+        other = (
+            None
+            if others is False or (most is not None and most <= len(first))
+            else (self._node(others, f"{at}/items"))
         )
 
         def item(index: int) -> Node:
@@ -339,7 +350,7 @@ class _Compiler:
         missing = [name for name in required if name not in properties]
         if missing and more is False:
             raise UsageError(f"the object at {at} requires {missing[0]!r}, which it does not allow")
-        properties = {**properties, **{name: more for name in missing}}
+        properties = {**properties, **dict.fromkeys(missing, more)}
         if not properties and more is not False:
             return _map(self._node(more, f"{at}/additionalProperties"))
         extra = None
@@ -465,7 +476,9 @@ def _resolved(schema: Any, name: str, at: str) -> Any:
     found = schema
     steps = name[2:].split("/") if name.startswith("#/") else [] if name == "#" else None
     if steps is None:
-        raise UsageError(f"$ref {name!r} at {at} cannot be honoured: only references inside of the schema can")
+        raise UsageError(
+            f"$ref {name!r} at {at} cannot be honoured: only references inside of the schema can"
+        )
     for step in steps:
         step = step.replace("~1", "/").replace("~0", "~")
         if isinstance(found, list) and step.isdigit() and int(step) < len(found):

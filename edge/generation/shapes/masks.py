@@ -1,8 +1,8 @@
 """Which ids of a vocabulary may come next, so that the text stays within a language.
 
-Job: the vocabulary's byte pieces in order, the mask of a state over them, and a matcher that follows one reply.
-A piece that ends inside of the terminal being read fits whatever comes after it: that part is computed once per
-terminal state, over all pieces at once; only pieces that reach beyond are followed byte by byte. What a
+Job: the vocabulary's byte pieces in order, the mask of a state over them, a matcher that follows one reply.
+A piece that ends inside of the terminal being read fits whatever comes after it: that part is computed once
+per terminal state, over all pieces at once; only pieces that reach beyond are followed byte by byte. What a
 character limit allows beyond the longest piece makes no difference: such states share their mask.
 Ignorance: where the language comes from, logits, chat.
 """
@@ -86,7 +86,7 @@ class Pieces:
             for row in rows[accepts[states]].tolist():
                 token = int(self.ids[row])
                 beyond[self.bytes[token][at + 1 :]].append(token)
-        return Within(self.ids[np.concatenate(inside)], dict(beyond))
+        return Within(np.sort(self.ids[np.concatenate(inside)]), dict(beyond))
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,9 @@ class Language:
 
     def mask(self, state: State) -> Mask:
         """What may come in a state."""
-        key = frozenset((self._place(head.terminal, head), head.rest) for head in state.heads if head.terminal)
+        key = frozenset(
+            (self._place(head.terminal, head), head.rest) for head in state.heads if head.terminal
+        )
         found = self._masks.get((key, state.complete))
         if found is None:
             found = self._made(state)
@@ -146,7 +148,7 @@ class Language:
         for data, tokens in within.beyond.items():
             if self.machine.run(after, data) is not None:
                 found += tokens
-        return np.array(found, dtype=np.int32)
+        return np.array(sorted(found), dtype=np.int32)
 
     def _place(self, terminal: Terminal, head: Head) -> Place:
         """Where a head stands; characters further away than the longest piece reaches are as good as many."""

@@ -171,7 +171,8 @@ class _Reader:
             if self.peek() == "-" and self.pattern[self.at + 1 : self.at + 2] not in ("]", ""):
                 self.next()
                 high = self._member()
-                if len(low) != 1 or len(high) != 1 or low[0][0] > high[0][0]:
+                single = all(len(end) == 1 and end[0][0] == end[0][1] for end in (low, high))
+                if not single or low[0][0] > high[0][0]:
                     raise self.refusal("a range that is none")
                 low = ((low[0][0], high[0][1]),)
             ranges += low

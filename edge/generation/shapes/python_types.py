@@ -66,7 +66,9 @@ class _Writer:
 
     def schema(self, kind: Any) -> dict[str, Any]:
         if hasattr(kind, "model_json_schema"):
-            raise UsageError(f"{kind.__name__} describes itself and cannot be part of another type; pass it alone")
+            raise UsageError(
+                f"{kind.__name__} describes itself and cannot be part of another type; pass it alone"
+            )
         if _hashable(kind) and kind in _PLAIN:
             return dict(_PLAIN[kind])
         origin, inside = get_origin(kind), get_args(kind)
@@ -94,7 +96,9 @@ class _Writer:
         if issubclass(kind, enum.Enum):
             return {"enum": [member.value for member in kind]}
         if not dataclasses.is_dataclass(kind) and not is_typeddict(kind):
-            raise UsageError(f"{kind.__name__} has no JSON Schema here; use a dataclass, a TypedDict or plain types")
+            raise UsageError(
+                f"{kind.__name__} has no JSON Schema here; use a dataclass, a TypedDict or plain types"
+            )
         if kind not in self._names:
             self._names[kind] = name = f"{kind.__name__}{len(self._names) or ''}"
             required = sorted(_required(kind), key=list(_fields(kind)).index)
@@ -152,7 +156,10 @@ def _fields(kind: type) -> dict[str, Any]:
 
 def _required(kind: Any) -> set[str]:
     if is_typeddict(kind):
-        return set(kind.__required_keys__)
+        hints = get_type_hints(kind, include_extras=True)  # __required_keys__ misses what is written as text
+        marked = {name: get_origin(hint) for name, hint in hints.items()}
+        by_total = kind.__required_keys__ - {name for name, mark in marked.items() if mark is NotRequired}
+        return set(by_total) | {name for name, mark in marked.items() if mark is Required}
     missing = dataclasses.MISSING
     fields = dataclasses.fields(kind)
     return {f.name for f in fields if f.init and f.default is missing and f.default_factory is missing}
