@@ -28,6 +28,7 @@ from edge.events import (
     Score,
     TextDelta,
     TokenLogprob,
+    ToolCall,
     VideoMade,
 )
 from edge.frontends.base import Frontend
@@ -45,6 +46,7 @@ from edge.media.video import Clip
 from edge.messages import Audio, Image, Message, Part, Text, Video, as_part
 from edge.options import SamplingOptions
 from edge.segments import Segment, TokenSegment
+from edge.tools import Toolbox, read_native, read_protocol, told
 from edge.vocabulary import Vocabulary
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -107,6 +109,7 @@ class Chat:
         self._cancel = threading.Event()
         self._spans: dict[Image | Audio | Video, Segment] = {}  # media of the history, as they were read
         self._said: dict[Message, TokenSegment] = {}  # replies, as the very ids that were generated
+        self._toolbox: Toolbox | None = None  # while tools may be called
 
     def send(
         self,
@@ -145,18 +148,27 @@ class Chat:
         schema: Any = None,
         pattern: str | None = None,
         best_of: int = 1,
+        tools: Sequence[Callable[..., Any]] | Toolbox = (),
     ) -> Reply:
         """The same as `send`, gathered into one value; with `schema`, `reply.value` is what the JSON says.
 
         Args:
             best_of: answers to draw; the one whose text has the best mean logprob is kept, the others are
                 in `reply.others`. With a seed, the answers are drawn with seed, seed + 1 …
+            tools: typed functions that the model may call before it answers; `reply.calls` tells what it did.
+                They run in this process: give it only what any answer may do.
 
         Raises:
             IncompleteError: the answer was cut off inside of its JSON, or before it matched its pattern.
         """
         shape, build = (None, None) if schema is None else described(schema)
         asked = self._asked(parts, make, sampling, script, shape, pattern)
+        if tools:
+            if asked.shape is not None or best_of != 1 or make not in (None, "text") or script:
+                raise UsageError(
+                    "tools do not combine with schema, pattern, best_of, script or media to make"
+                )
+            return self._with_tools(asked, tools if isinstance(tools, Toolbox) else Toolbox(tools))
         reply = gather(self._send(asked)) if best_of == 1 else self._best(asked, best_of)
         if asked.shape is not None and reply.finish_reason != "end":
             raise _incomplete(reply)
@@ -233,6 +245,44 @@ class Chat:
             self._commit(asked.message, router, empty=best.finish_reason != "cancelled")
         return replace(best, others=tuple(reply for reply, _ in drawn[1:]))
 
+    def _with_tools(self, asked: _Asked, box: Toolbox) -> Reply:
+        """Call tools as the model asks, tell it what came of it, until it answers; a failure leaves no trace."""
+        before = list(self.history)
+        self._toolbox = box
+        try:
+            calls: list[ToolCall] = []
+            while True:
+                reply, wanted = self._round(asked, box, last=len(calls) >= box.limit)
+                if not wanted:
+                    return replace(reply, calls=tuple(calls))
+                done = [call if call.error else box.run(call) for call in wanted]
+                calls += done
+                said = tuple(Text(told(call)) for call in done)
+                asked = replace(asked, message=Message("tool", said))
+        except BaseException:
+            self.history = before
+            raise
+        finally:
+            self._toolbox = None
+
+    def _round(self, asked: _Asked, box: Toolbox, *, last: bool) -> tuple[Reply, list[ToolCall]]:
+        """One answer of the model, and the calls that it asks for."""
+        if self._wiring.layout.template.knows_tools:
+            reply = gather(self._send(replace(asked, make="text")))
+            wanted = read_native(reply.text)
+            if wanted and last:
+                raise IncompleteError(
+                    f"the model asked for more than {box.limit} tool calls without an answer; "
+                    "allow more with Toolbox(…, limit=…)"
+                )
+            return reply, wanted
+        shape = partial(self._wiring.languages.schema, box.schema(calls=not last))
+        reply = gather(self._send(replace(asked, shape=shape)))
+        if reply.finish_reason != "end":
+            raise _incomplete(reply)
+        said = read_protocol(reply.text)
+        return (replace(reply, text=said), []) if isinstance(said, str) else (reply, [said])
+
     def _router(self, asked: _Asked) -> Router:
         wiring = self._wiring
         stops = checked(self._options("text", asked.make, asked.sampling)).stop or ()
@@ -308,10 +358,15 @@ class Chat:
 
     def _prompt(self, message: Message) -> tuple[Segment, ...]:
         """The whole conversation up to an answer to this message; media are encoded."""
-        return self._wiring.layout.build([self._turn(m) for m in (*self._with_system(), message)])
+        layout, box = self._wiring.layout, self._toolbox
+        listed = box.listed() if box is not None and layout.template.knows_tools else []
+        return layout.build([self._turn(m) for m in (*self._with_system(), message)], listed)
 
     def _with_system(self) -> list[Message]:
-        first = [Message("system", (Text(self.system),))] if self.system else []
+        known = self._toolbox is not None and not self._wiring.layout.template.knows_tools
+        tools = self._toolbox.instructions() if self._toolbox is not None and known else ""
+        system = "\n\n".join(text for text in (self.system, tools) if text)
+        first = [Message("system", (Text(system),))] if system else []
         return first + self.history
 
     def _turn(self, message: Message) -> Turn:

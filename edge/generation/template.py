@@ -48,11 +48,15 @@ class ChatTemplate:
             )
         self._special = {"bos_token": bos, "eos_token": eos}
         try:
-            self._template = _environment().from_string(source)
+            environment = _environment()
+            self._template = environment.from_string(source)
+            self.knows_tools = "tools" in _asked(environment.parse(source))
         except Exception as error:  # jinja2 compiles with whatever its parser and Python's raise
             raise IntegrityError(f"the chat template is not valid jinja2: {error}; {_CURE}") from error
 
-    def render(self, messages: Sequence[dict[str, str]], *, opened: bool = True) -> str:
+    def render(
+        self, messages: Sequence[dict[str, str]], *, opened: bool = True, tools: Sequence[Any] = ()
+    ) -> str:
         """The conversation as text, and with `opened` the start of the assistant's turn.
 
         Raises:
@@ -60,12 +64,21 @@ class ChatTemplate:
             IntegrityError: it fails, or asks for more time or text than the bounds.
         """
         values = {**self._special, "messages": list(messages), "add_generation_prompt": opened}
+        if tools:
+            values["tools"] = list(tools)
         try:
             return _within(MAX_SECONDS, lambda: _bounded(self._template.generate(**values)))
         except UsageError:
             raise
         except Exception as error:
             raise IntegrityError(f"the chat template failed: {error}; {_CURE}") from error
+
+
+def _asked(tree: Any) -> set[str]:
+    """The names that a template expects from outside."""
+    from jinja2.meta import find_undeclared_variables
+
+    return find_undeclared_variables(tree)
 
 
 def _bounded(pieces: Any) -> str:

@@ -46,7 +46,7 @@ def described(thing: Any) -> tuple[Any, Build]:
         return thing, _same
     if hasattr(thing, "model_json_schema") and hasattr(thing, "model_validate"):
         return thing.model_json_schema(), thing.model_validate
-    writer = _Writer()
+    writer = Writer()
     schema = writer.schema(thing)
     if writer.definitions:
         schema = {**schema, "$defs": writer.definitions}
@@ -57,7 +57,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-class _Writer:
+class Writer:
     """One schema; classes become definitions, so that they may name themselves."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ def built(kind: Any, value: Any) -> Any:
     """The value of a type, from parsed JSON that its schema allows."""
     origin, inside = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return next((built(option, value) for option in inside if _fits(option, value)), value)
+        return next((built(option, value) for option in inside if fits(option, value)), value)
     if origin is list:
         return [built(inside[0], item) for item in value]
     if origin is dict:
@@ -129,7 +129,7 @@ def built(kind: Any, value: Any) -> Any:
     return float(value) if kind is float else value
 
 
-def _fits(kind: Any, value: Any) -> bool:
+def fits(kind: Any, value: Any) -> bool:
     """Whether a JSON value is one of a type's; enough to tell the options of a union apart."""
     origin = get_origin(kind) or kind
     if origin is Literal:
