@@ -207,7 +207,7 @@ def _wired(known: Manifest, native: LlamaCppEngine, codecs: tuple[Codec, ...], t
 
 
 def _options(kind: str, values: Mapping[str, Any]) -> SamplingOptions:
-    names = {f.name for f in fields(SamplingOptions)}
+    names = {f.name for f in fields(SamplingOptions)} - {"stop", "logit_bias", "logprobs"}
     stray = sorted(set(values) - names)
     wrong = [name for name, v in values.items() if v is not None and type(v) not in (int, float)]
     if stray or wrong:

@@ -1,0 +1,515 @@
+"""JSON Schema (2020-12, a subset) as a language of JSON texts.
+
+Job: every text of the language is valid by the schema. Keywords that cannot be honoured are refused by name,
+never ignored; annotations (title, description …) say nothing about the text.
+What is written is narrower than what the schema permits: keys in the schema's order, no key that the schema
+does not name (unless it names none), numbers of at most 15 digits, one space at most after `,` and `:`.
+Ignorance: tokens, Python types.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from edge.errors import UsageError
+from edge.generation.shapes import pattern as patterns
+from edge.generation.shapes.automaton import (
+    ANY,
+    Automaton,
+    Cat,
+    Chars,
+    Expression,
+    Many,
+    Or,
+    both,
+    compiled,
+    integers,
+    json_bytes,
+    raw,
+)
+from edge.generation.shapes.pushdown import Alt, Machine, Node, Ref, Seq, Terminal
+
+MAX_BYTES = 1 << 18  # of a schema as JSON
+MAX_ITEMS = 2000  # of an array with a bound
+_LONGEST_KEY = 64  # characters of a key of a map
+_LARGEST = 10**15 - 1  # doubles hold every whole number up to here
+_TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
+_ANNOTATIONS = frozenset((
+    "title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly",
+    "discriminator", "$schema", "$id", "$comment", "$defs", "definitions",
+))  # fmt: skip
+_OF_TYPE: Mapping[str, frozenset[str]] = {
+    "object": frozenset(("properties", "required", "additionalProperties")),
+    "array": frozenset(("items", "prefixItems", "minItems", "maxItems")),
+    "string": frozenset(("minLength", "maxLength", "pattern", "format")),
+    "integer": frozenset(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")),
+    "number": frozenset(("minimum", "maximum")), "boolean": frozenset(), "null": frozenset(),
+}  # fmt: skip
+_DAY = (
+    r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"
+    r"|02-(?:0[1-9]|1\d|2[0-8]))"
+)
+_DATE = rf"[12]\d{{3}}-{_DAY}"
+_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
+_FORMATS = {
+    "date": _DATE, "time": _TIME, "date-time": f"{_DATE}T{_TIME}",
+    "uuid": "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "ipv4": r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)",
+}  # fmt: skip
+
+_DIGIT = Chars(((0x30, 0x39),))
+_FRACTION = Cat((raw("."), Many(_DIGIT, 1, 15)))
+_HEX = Chars(((0x30, 0x39), (0x41, 0x46), (0x61, 0x66)))
+_NUMBER = Cat((
+    integers(-_LARGEST, _LARGEST),
+    Many(_FRACTION, 0, 1),
+    Many(Cat((Chars(((0x45, 0x45), (0x65, 0x65))), Many(Chars(((0x2B, 0x2B), (0x2D, 0x2D))), 0, 1),
+              Many(_DIGIT, 1, 2))), 0, 1),
+))  # fmt: skip
+_CHARACTER = Or((
+    Chars(((0, 0x1F), (0x22, 0x22), (0x5C, 0x5C))).but(),
+    Cat((raw("\\"), Chars(tuple((ord(c), ord(c)) for c in '"\\/bfnrt')))),
+    Cat((raw("\\u"), Or((  # a surrogate is no character
+        Cat((Chars(((0x30, 0x39), (0x41, 0x43), (0x45, 0x46), (0x61, 0x63), (0x65, 0x66))),
+             Many(_HEX, 3, 3))),
+        Cat((Chars(((0x44, 0x44), (0x64, 0x64))), Chars(((0x30, 0x37),)), Many(_HEX, 2, 2))),
+    )))),
+))  # fmt: skip
+_STRING = compiled(Cat((raw('"'), Many(_CHARACTER, 0, None), raw('"'))))
+
+
+def machine(schema: Any) -> Machine:
+    """The language of a schema: a mapping, True, or {} for any value.
+
+    Raises:
+        UsageError: a keyword that cannot be honoured, a malformed schema, or one that no text satisfies.
+    """
+    text = written(schema)
+    try:
+        return Machine(_Compiler(json.loads(text)).root())
+    except RecursionError as error:
+        raise UsageError("the schema is nested too deeply; make it flatter, or use $defs") from error
+
+
+def written(schema: Any) -> str:
+    """The schema as JSON text.
+
+    Raises:
+        UsageError: it is not plain JSON, or too large.
+    """
+    try:
+        text = json.dumps(schema, allow_nan=False, ensure_ascii=False)
+        size = len(text.encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"the schema is not plain JSON: {error}") from error
+    if size > MAX_BYTES:
+        raise UsageError(f"the schema has {size} bytes as JSON, more than {MAX_BYTES}; make it smaller")
+    return text
+
+
+@lru_cache(maxsize=1024)
+def _terminal(expression: Expression) -> Terminal:
+    return Terminal(compiled(expression))
+
+
+def _constant(value: Any) -> Expression:
+    """The JSON of one value, as the model is used to write it."""
+    return raw(json.dumps(value, ensure_ascii=False, separators=(", ", ": "), allow_nan=False))
+
+
+_COMMA, _COLON = Cat((raw(","), Many(raw(" "), 0, 1))), Cat((raw(":"), Many(raw(" "), 0, 1)))
+
+
+class _Compiler:
+    """One schema; definitions become nodes when they are first named."""
+
+    def __init__(self, schema: Any) -> None:
+        self._schema = schema
+        self._definitions: dict[str, Node] = {}
+        self._makers: Mapping[str, Callable[[Mapping[str, Any], str], Node]] = {
+            "object": self._object, "array": self._array, "string": self._string,
+            "integer": self._integer, "number": self._number,
+            "boolean": lambda schema, at: _terminal(Or((raw("true"), raw("false")))),
+            "null": lambda schema, at: _terminal(raw("null")),
+        }  # fmt: skip
+
+    def root(self) -> Node:
+        return self._node(self._schema, "#")
+
+    def _node(self, schema: Any, at: str) -> Node:
+        if schema is True or schema == {}:
+            return self._anything()
+        if not isinstance(schema, dict):
+            raise UsageError(f"the schema at {at} is {schema!r}, expected an object: nothing matches it")
+        said = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
+        if said.pop("nullable", False):
+            return Alt(self._node({**said, "nullable": False}, at), _terminal(raw("null")))
+        for keyword, make in self._combiners().items():
+            if keyword in said:
+                _only(said, {keyword, *(("type",) if keyword in ("enum", "const") else ())}, at)
+                return make(said, at)
+        if not said:
+            return self._anything()
+        kinds = self._kinds(said, at)
+        _only(said, {"type"}.union(*(_OF_TYPE[kind] for kind in kinds)), at)
+        options = [self._makers[kind](said, at) for kind in kinds]
+        return options[0] if len(options) == 1 else Alt(*options)
+
+    def _combiners(self) -> Mapping[str, Callable[[Mapping[str, Any], str], Node]]:
+        return {
+            "$ref": lambda schema, at: self._reference(schema["$ref"], at),
+            "enum": lambda schema, at: self._values(schema, schema["enum"], f"{at}/enum"),
+            "const": lambda schema, at: self._values(schema, [schema["const"]], f"{at}/const"),
+            "anyOf": lambda schema, at: self._any_of(schema["anyOf"], f"{at}/anyOf"),
+            "oneOf": lambda schema, at: self._one_of(schema["oneOf"], f"{at}/oneOf"),
+            "allOf": lambda schema, at: self._all_of(schema["allOf"], f"{at}/allOf"),
+        }
+
+    def _kinds(self, schema: Mapping[str, Any], at: str) -> list[str]:
+        """The types that are meant; keywords of one type alone mean that type."""
+        given = schema.get("type")
+        kinds = given if isinstance(given, list) else [given] if given is not None else []
+        if given is None:
+            kinds = [kind for kind, words in _OF_TYPE.items() if words & schema.keys()]
+            if len(kinds) != 1:
+                raise UsageError(f"the schema at {at} has {_listed(schema)} and no type; say its type")
+        wrong = [kind for kind in kinds if kind not in _TYPES]
+        if wrong or not kinds:
+            raise UsageError(f"the schema at {at} has the type {given!r}, expected of {', '.join(_TYPES)}")
+        return kinds
+
+    # --- combinations -----------------------------------------------------------------------------
+
+    def _reference(self, name: Any, at: str) -> Node:
+        if not isinstance(name, str):
+            raise UsageError(f"the schema at {at} has a $ref that is no text: {name!r}")
+        if name not in self._definitions:
+            self._definitions[name] = Alt()  # a recursive definition finds itself here
+            self._definitions[name] = self._node(_resolved(self._schema, name, at), name)
+        return Ref(name, self._definitions)
+
+    def _values(self, schema: Mapping[str, Any], values: Any, at: str) -> Node:
+        if not isinstance(values, list) or not values:
+            raise UsageError(f"the schema at {at} needs at least one value")
+        given = schema.get("type")
+        kinds = given if isinstance(given, list) else [given]
+        fit = [value for value in values if given is None or any(_is(value, kind) for kind in kinds)]
+        if not fit:
+            raise UsageError(f"the schema at {at} has no value of the type {given!r}")
+        return _terminal(Or(tuple(_constant(value) for value in fit)))
+
+    def _any_of(self, schemas: Any, at: str) -> Node:
+        if not isinstance(schemas, list) or not schemas:
+            raise UsageError(f"the schema at {at} needs at least one schema")
+        return Alt(*(self._node(schema, f"{at}/{i}") for i, schema in enumerate(schemas)))
+
+    def _one_of(self, schemas: Any, at: str) -> Node:
+        node = self._any_of(schemas, at)
+        resolved = [self._looked_up(schema, at) for schema in schemas]
+        for i, one in enumerate(resolved):
+            for other in resolved[i + 1 :]:
+                if not self._disjoint(one, other, at):
+                    raise UsageError(
+                        f"oneOf at {at} cannot be honoured: two of its schemas may match one value; use "
+                        "anyOf, or give each a required property with a const of its own"
+                    )
+        return node
+
+    def _all_of(self, schemas: Any, at: str) -> Node:
+        if not isinstance(schemas, list) or len(schemas) != 1:
+            raise UsageError(
+                f"allOf at {at} cannot be honoured but with a single schema; merge them into one"
+            )
+        return self._node(schemas[0], f"{at}/0")
+
+    def _looked_up(self, schema: Any, at: str) -> Mapping[str, Any]:
+        seen: set[str] = set()
+        while isinstance(schema, dict) and "$ref" in schema and schema["$ref"] not in seen:
+            seen.add(schema["$ref"])
+            schema = _resolved(self._schema, schema["$ref"], at)
+        return schema if isinstance(schema, dict) else {}
+
+    def _disjoint(self, one: Mapping[str, Any], other: Mapping[str, Any], at: str, deep: int = 3) -> bool:
+        """Whether surely no value matches both."""
+        values, others = _allowed_values(one), _allowed_values(other)
+        if values is not None and others is not None:
+            return not any(_same(a, b) for a in values for b in others)
+        types = [{kind for kind in _TYPES if self._may_be(schema, kind)} for schema in (one, other)]
+        if not types[0] & types[1]:
+            return True
+        if types[0] & types[1] != {"object"} or deep == 0:
+            return False
+        shared = set(one.get("required", ())) & set(other.get("required", ()))
+        pairs = [
+            [self._looked_up(schema.get("properties", {}).get(name, {}), at) for schema in (one, other)]
+            for name in shared
+        ]
+        return any(self._disjoint(a, b, at, deep - 1) for a, b in pairs)
+
+    def _may_be(self, schema: Mapping[str, Any], kind: str) -> bool:
+        values = _allowed_values(schema)
+        if values is not None:
+            return any(_is(value, kind) for value in values)
+        given = schema.get("type")
+        if given is None or {"anyOf", "oneOf", "allOf", "$ref"} & schema.keys():
+            return True
+        kinds = [
+            *(given if isinstance(given, list) else [given]),
+            *(["null"] if schema.get("nullable") else []),
+        ]
+        return kind in kinds or (kind in ("integer", "number") and bool({"integer", "number"} & set(kinds)))
+
+    # --- types ------------------------------------------------------------------------------------
+
+    def _anything(self) -> Node:
+        if "any" not in self._definitions:
+            options = Alt()
+            self._definitions["any"] = options
+            one = Ref("any", self._definitions)
+            scalars = [_terminal(Or((raw("true"), raw("false"), raw("null")))), _terminal(_NUMBER)]
+            options.options += [
+                Terminal(_STRING, counted=True), *scalars,
+                _sequence("[", "]", lambda k: one, 0, None), _map(one),
+            ]  # fmt: skip
+        return Ref("any", self._definitions)
+
+    def _integer(self, schema: Mapping[str, Any], at: str) -> Node:
+        given = {word: _bound(schema, word, at) for word in _OF_TYPE["integer"] if word in schema}
+        low = max(
+            math.ceil(given.get("minimum", -_LARGEST)),
+            math.floor(given.get("exclusiveMinimum", -_LARGEST - 1)) + 1,
+        )
+        high = min(
+            math.floor(given.get("maximum", _LARGEST)),
+            math.ceil(given.get("exclusiveMaximum", _LARGEST + 1)) - 1,
+        )
+        return _terminal(integers(*_ordered(low, high, at)))
+
+    def _number(self, schema: Mapping[str, Any], at: str) -> Node:
+        given = {word: _bound(schema, word, at) for word in ("minimum", "maximum") if word in schema}
+        if not given:
+            return _terminal(_NUMBER)
+        for word, value in given.items():
+            if value != int(value):
+                raise UsageError(
+                    f"{word} {value} at {at} cannot be honoured: only whole bounds of a number can"
+                )
+        low, high = int(given.get("minimum", -_LARGEST)), int(given.get("maximum", _LARGEST))
+        return _terminal(_between(*_ordered(low, high, at)))
+
+    def _string(self, schema: Mapping[str, Any], at: str) -> Node:
+        least, most = _bounds(schema, "minLength", "maxLength", at)
+        limits: list[Expression] = []
+        if "pattern" in schema:
+            if not isinstance(schema["pattern"], str):
+                raise UsageError(f"the pattern at {at} is {schema['pattern']!r}, expected text")
+            limits.append(patterns.parse(schema["pattern"]))
+        if "format" in schema:
+            if schema["format"] not in _FORMATS:
+                raise UsageError(
+                    f"format {schema['format']!r} at {at} cannot be honoured, only {', '.join(_FORMATS)}; "
+                    "say it as a pattern"
+                )
+            limits.append(patterns.parse(_FORMATS[schema["format"]], whole=True))
+        if not limits:
+            return Terminal(_STRING, counted=True, least=least, most=most)
+        if least or most is not None:
+            limits.append(Many(ANY, least, most))
+        return Terminal(_quoted(limits))
+
+    def _array(self, schema: Mapping[str, Any], at: str) -> Node:
+        least, most = _bounds(schema, "minItems", "maxItems", at)
+        prefix, others = schema.get("prefixItems", []), schema.get("items", {})
+        if not isinstance(prefix, list):
+            raise UsageError(f"prefixItems at {at} is {prefix!r}, expected a list")
+        if others is False:
+            most = len(prefix) if most is None else min(most, len(prefix))
+        if max(least, most or 0) > MAX_ITEMS or (most is not None and least > most):
+            raise UsageError(f"the array at {at} has {least} to {most} items, expected up to {MAX_ITEMS}")
+        first = [self._node(item, f"{at}/prefixItems/{i}") for i, item in enumerate(prefix)]
+        other = (
+            None
+            if others is False or (most is not None and most <= len(first))
+            else (self._node(others, f"{at}/items"))
+        )
+
+        def item(index: int) -> Node:
+            return first[index] if index < len(first) or other is None else other
+
+        return _sequence("[", "]", item, least, most, distinct=len(first))
+
+    def _object(self, schema: Mapping[str, Any], at: str) -> Node:
+        properties, required = schema.get("properties", {}), schema.get("required", [])
+        more = schema.get("additionalProperties", True)
+        if not isinstance(properties, dict) or not isinstance(required, list):
+            raise UsageError(f"the object at {at} needs properties as an object and required as a list")
+        missing = [name for name in required if name not in properties]
+        if missing and more is False:
+            raise UsageError(f"the object at {at} requires {missing[0]!r}, which it does not allow")
+        properties = {**properties, **dict.fromkeys(missing, more)}
+        if not properties and more is not False:
+            return _map(self._node(more, f"{at}/additionalProperties"))
+        extra = None
+        if more not in (True, False, {}):
+            extra = _member(_keys(properties), self._node(more, f"{at}/additionalProperties"))
+        fields = [
+            (_constant(name), self._node(value, f"{at}/properties/{name}"), name in required)
+            for name, value in properties.items()
+        ]
+        return _fields(fields, extra)
+
+
+def _member(key: Node, value: Node) -> Node:
+    return Seq(key, _terminal(_COLON), value)
+
+
+def _map(value: Node) -> Node:
+    """An object of any keys."""
+    member = _member(Terminal(_STRING, counted=True, most=_LONGEST_KEY), value)
+    return _sequence("{", "}", lambda k: member, 0, None)
+
+
+def _fields(fields: Sequence[tuple[Expression, Node, bool]], extra: Node | None) -> Node:
+    """An object's members in order, commas between those that come."""
+    close, comma = _terminal(raw("}")), _terminal(_COMMA)
+    first: Node = close  # what follows where no member came yet, and where one did
+    later: Alt | Node = close
+    if extra is not None:
+        more = Alt(close)
+        more.options.append(Seq(comma, extra, more))
+        first, later = Alt(close, Seq(extra, more)), more
+    for key, value, required in reversed(fields):
+        begun = Seq(_terminal(Cat((key, _COLON))), value, later)
+        further = Seq(_terminal(Cat((_COMMA, key, _COLON))), value, later)
+        first = begun if required else Alt(begun, first)
+        later = further if required else Alt(further, later)
+    return Seq(_terminal(raw("{")), first)
+
+
+def _sequence(
+    opener: str, closer: str, item: Callable[[int], Node], least: int, most: int | None, distinct: int = 0
+) -> Node:
+    """Items with commas between, `least` to `most` of them; the first `distinct` differ from the rest."""
+    close, comma = _terminal(raw(closer)), _terminal(_COMMA)
+    count = most if most is not None else max(least, distinct, 1)
+    tail: Node = close
+    if most is None:
+        loop = Alt(close)
+        loop.options.append(Seq(comma, item(count), loop))
+        tail = loop
+    for k in range(count - 1, -1, -1):
+        one = Seq(item(k), tail) if k == 0 else Seq(comma, item(k), tail)
+        tail = one if k < least else Alt(close, one)
+    return Seq(_terminal(raw(opener)), tail)
+
+
+def _quoted(limits: Sequence[Expression]) -> Automaton:
+    """A JSON string whose characters satisfy all limits, each written in one way."""
+    found = [compiled(Cat((raw('"'), limit, raw('"'))), json_bytes) for limit in limits]
+    made = found[0]
+    for other in found[1:]:
+        made = both(made, other)
+    return made
+
+
+def _keys(names: Iterable[str]) -> Node:
+    """Any key but these."""
+    known = tuple(raw(_inner(name)) for name in names)
+    every = _quoted([Many(ANY, 0, None)])
+    return Terminal(both(every, compiled(Cat((raw('"'), Or(known), raw('"')))), but=True))
+
+
+def _inner(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)[1:-1]
+
+
+def _only(schema: Mapping[str, Any], known: Iterable[str], at: str) -> None:
+    stray = sorted(set(schema) - set(known) - {"nullable"})
+    if stray:
+        beside = ", ".join(sorted(set(schema) & set(known)))
+        raise UsageError(
+            f"the keyword {stray[0]!r} at {at} cannot be honoured{f' beside {beside}' if beside else ''}; "
+            "leave it out and check the value yourself, or say it in another way"
+        )
+
+
+def _bounds(schema: Mapping[str, Any], low: str, high: str, at: str) -> tuple[int, int | None]:
+    least, most = schema.get(low, 0), schema.get(high)
+    good = type(least) is int and least >= 0 and (most is None or (type(most) is int and most >= least))
+    if not good:
+        raise UsageError(f"{low} {least!r} and {high} {most!r} at {at} are no bounds of a length")
+    return least, most
+
+
+def _bound(schema: Mapping[str, Any], keyword: str, at: str) -> float:
+    value = schema[keyword]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"{keyword} at {at} is {value!r}, expected a number")
+    return value
+
+
+def _ordered(low: int, high: int, at: str) -> tuple[int, int]:
+    low, high = max(low, -_LARGEST), min(high, _LARGEST)
+    if low > high:
+        raise UsageError(f"the schema at {at} allows no number of up to 15 digits: {low} is above {high}")
+    return low, high
+
+
+def _between(low: int, high: int) -> Expression:
+    """Decimal numbers from low to high, both whole, without an exponent."""
+    forms: list[Expression] = []
+    if low < 0:
+        forms.append(Cat((raw("-"), _between(max(0, -high), -low))))
+    if high >= 0:
+        forms.append(Cat((integers(high, high), Many(raw(".0"), 0, 1))))
+        if high > max(low, 0):
+            forms.append(Cat((integers(max(low, 0), high - 1), Many(_FRACTION, 0, 1))))
+    return Or(tuple(forms))
+
+
+def _resolved(schema: Any, name: str, at: str) -> Any:
+    """What a reference inside of this schema points at."""
+    found = schema
+    steps = name[2:].split("/") if name.startswith("#/") else [] if name == "#" else None
+    if steps is None:
+        raise UsageError(
+            f"$ref {name!r} at {at} cannot be honoured: only references inside of the schema can"
+        )
+    for step in steps:
+        step = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list) and step.isdigit() and int(step) < len(found):
+            found = found[int(step)]
+        elif isinstance(found, dict) and step in found:
+            found = found[step]
+        else:
+            raise UsageError(f"$ref {name!r} at {at} points at nothing")
+    return found
+
+
+def _allowed_values(schema: Mapping[str, Any]) -> list[Any] | None:
+    if "const" in schema:
+        return [schema["const"]]
+    return schema["enum"] if isinstance(schema.get("enum"), list) else None
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a JSON value is of a type; 1 and 1.0 are one number, True is none."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    tests = {
+        "object": isinstance(value, dict), "array": isinstance(value, list), "string": isinstance(value, str),
+        "integer": number and value == int(value), "number": number,
+        "boolean": isinstance(value, bool), "null": value is None,
+    }  # fmt: skip
+    return tests.get(kind, False)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _listed(schema: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(schema)) or "nothing"
