@@ -1,4 +1,4 @@
-"""Writes a checkpoint as GGUF: streamed for float types, through llama.cpp for all others.
+"""Writes a checkpoint as a float GGUF, streamed tensor by tensor.
 
 Job: header, vocabulary, native facts and weights in one file that alone says what it is.
 Ignorance: knows no bundle and judges no quality. A full disk is an OSError; the caller names the cure.
@@ -8,8 +8,6 @@ Source of the keys: ggml docs/gguf.md and llama.cpp's convert_hf_to_gguf.py (Lla
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Callable, Mapping
 from math import pi
 from pathlib import Path
@@ -20,15 +18,13 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import EngineError, IntegrityError, UsageError
-from edge.formats.gguf import read_header
-from quantize import children, gguf_tokenizer, tensor_names
+from edge.errors import IntegrityError, UsageError
+from quantize import gguf_tokenizer, tensor_names
 from quantize.checkpoint import Checkpoint
 from quantize.recipes import Recipe
 
 Progress = Callable[[str, int, int], None]  # (what, done, of)
 _NUMPY = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.dtype(ml_dtypes.bfloat16)}
-_TENSOR_LINE = re.compile(r"\[\s*(\d+)/\s*(\d+)\]")  # llama.cpp's log, one line per tensor
 
 
 def write_float(checkpoint: Checkpoint, path: Path, recipe: Recipe, progress: Progress) -> None:
@@ -61,27 +57,6 @@ def write_float(checkpoint: Checkpoint, path: Path, recipe: Recipe, progress: Pr
             progress(f"write {recipe.type}", done, len(rows))
     finally:
         writer.close()
-
-
-def write_quantized(source: Path, target: Path, recipe: Recipe, progress: Progress) -> None:
-    """Quantize a float GGUF through llama.cpp, in a child process.
-
-    Raises:
-        EngineError: llama.cpp refused or crashed. IntegrityError: what it wrote is not a valid GGUF.
-    """
-
-    def watch(line: str) -> None:
-        if match := _TENSOR_LINE.search(line):
-            progress(f"quantize {recipe.type}", int(match[1]), int(match[2]))
-
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    arguments = [str(source), str(target), str(recipe.file_type), str(threads)]
-    children.run("quantize.native_quantize", arguments, watch)
-    before, after = len(read_header(source).tensors), len(read_header(target).tensors)
-    if before != after:
-        raise EngineError(
-            f"llama.cpp wrote {after} tensors of {before}; report this with the checkpoint's config.json"
-        )
 
 
 def rope_factors(config: Mapping[str, Any], head_width: int) -> NDArray[np.float32] | None:
