@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -39,27 +40,38 @@ def _rows(source: Path, tensor: GgufTensor) -> tuple[Floats, NDArray[np.int64]]:
     return np.ascontiguousarray(whole[chosen], np.float32), chosen
 
 
-def _rounded(library: Any, values: Floats, weights: Floats, kind: int) -> Floats:
-    """The same rows after rounding; `weights` (n, columns) say which columns matter."""
-    block, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(kind)]
+def stored(values: Floats, weights: Floats, kind: str) -> NDArray[np.uint8]:
+    """Rows (n, columns) in ggml's own form (n, bytes); `weights` (n, columns) say which columns matter."""
+    number = int(gguf.GGMLQuantizationType[kind])
+    block, size = gguf.GGML_QUANT_SIZES[number]
     rows, columns = values.shape
-    stored = np.zeros((rows, columns // block * size), np.uint8)
+    found = np.zeros((rows, columns // block * size), np.uint8)
     for row in range(rows):
-        written = library.ggml_quantize_chunk(
-            kind, values[row].ctypes.data, stored[row].ctypes.data, 0, 1, columns, weights[row].ctypes.data
+        written = _library().ggml_quantize_chunk(
+            number, values[row].ctypes.data, found[row].ctypes.data, 0, 1, columns, weights[row].ctypes.data
         )
-        if written != stored.shape[1]:
-            sys.exit(f"ggml wrote {written} bytes of {stored.shape[1]}")
-    return np.asarray(gguf.quants.dequantize(stored, gguf.GGMLQuantizationType(kind)), np.float32)
+        if written != found.shape[1]:
+            sys.exit(f"ggml wrote {written} bytes of {found.shape[1]}")
+    return found
 
 
-def main(source: str, imatrix: str, asked: str, out: str) -> int:
-    """Exit code 0 when OUT is written."""
+@cache
+def _library() -> Any:
     from llama_cpp._ggml import libggml
 
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     libggml.ggml_quantize_chunk.argtypes = [ctypes.c_int, pointer, pointer, number, number, number, pointer]
     libggml.ggml_quantize_chunk.restype = ctypes.c_size_t
+    return libggml
+
+
+def _error(values: Floats, weights: Floats, kind: str) -> float:
+    rounded = gguf.quants.dequantize(stored(values, weights, kind), gguf.GGMLQuantizationType[kind])
+    return float((weights * (values - rounded) ** 2).sum(dtype=np.float64))
+
+
+def main(source: str, imatrix: str, asked: str, out: str) -> int:
+    """Exit code 0 when OUT is written."""
     wanted, entries = json.loads(Path(asked).read_bytes()), importance.read(Path(imatrix)).entries
     tensors = {tensor.name: tensor for tensor in read_header(source).tensors}
     errors: dict[str, dict[str, float]] = {}
@@ -69,11 +81,7 @@ def main(source: str, imatrix: str, asked: str, out: str) -> int:
         known = entries[name].weights() if name in entries else np.ones((1, tensor.shape[0]), np.float32)
         weights = np.ascontiguousarray(known[chosen // tensor.shape[1] % len(known)])
         scale = prod(tensor.shape[1:]) / len(chosen)
-        errors[name] = {
-            kind: scale * float((weights * (values - _rounded(
-                libggml, values, weights, int(gguf.GGMLQuantizationType[kind]))) ** 2).sum(dtype=np.float64))
-            for kind in kinds
-        }  # fmt: skip
+        errors[name] = {kind: scale * _error(values, weights, kind) for kind in kinds}
         print(f"progress rounding {done} {len(wanted)}", flush=True)
     Path(out).write_text(json.dumps(errors), encoding="utf-8")
     return 0

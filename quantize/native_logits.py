@@ -40,7 +40,7 @@ def _reference(model: NativeModel, judged: Rows, path: Path) -> None:
 
 
 def compared(model: NativeModel, judged: Rows, path: Path) -> dict[str, NDArray[Any]]:
-    """Divergence, agreement, losses and row of every judged position; the reference's logits lie at `path`."""
+    """Divergence, agreement, losses and row of every position; the reference's logits lie at `path`."""
     kept = reference_logits.load(path, judged.digest, model.vocabulary)
     found: dict[str, list[NDArray[np.float32]]] = {"divergence": [], "agreement": [], "loss": []}
     done = 0

@@ -41,7 +41,9 @@ def main(source: str, imatrix: str, given: str, kept: str, trials: str, out: str
     judged, weights = rows.load(Path(given), np.iinfo(np.int32).max), importance.read(Path(imatrix))
     asked = json.loads(Path(trials).read_bytes())
     lines, mixed = Path(out), Path(out).with_suffix(".gguf")
-    known = {json.loads(line)["trial"] for line in lines.read_text().splitlines()} if lines.exists() else set()
+    known = (
+        {json.loads(line)["trial"] for line in lines.read_text().splitlines()} if lines.exists() else set()
+    )
     for done, (name, types) in enumerate(asked.items(), 1):
         if name not in known:
             if not convert(source, mixed, _BASE, int(threads), weights, types):

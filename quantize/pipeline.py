@@ -10,7 +10,7 @@ import platform
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from math import prod
 from pathlib import Path
@@ -22,6 +22,7 @@ from edge.formats.gguf import read_header
 from edge.formats.manifest import Manifest
 from edge.vocabulary import Vocabulary
 from quantize import (
+    budget,
     bundle,
     calibration,
     codec_export,
@@ -29,12 +30,16 @@ from quantize import (
     gguf_export,
     importance,
     llama_quantize,
+    mixture,
     quality,
     recipes,
+    sensitivity,
 )
+from quantize.budget import Goal, Plan
 from quantize.checkpoint import Checkpoint, open_checkpoint
 from quantize.children import Progress
 from quantize.datasets import Datasets
+from quantize.mixture import Mixture
 from quantize.recipes import Recipe
 from quantize.report import CodecResult, Quality, Report, Size
 from quantize.rows import Rows
@@ -42,6 +47,7 @@ from quantize.rows import Rows
 DECODER = "decoder.gguf"
 _COPIED = {"tokenizer": "tokenizer.json", "chat_template": "chat_template.jinja", "licence": "LICENSE"}
 _TOOLS = ("edge-multimodal", "llama-cpp-python", "gguf", "onnx", "onnxruntime", "numpy")
+_MIXED = Recipe("a mixture", "mixed", 15, 8.5, needs_importance=True)  # until the mixture is chosen
 _SLACK = 4 << 20  # bytes: headers, manifest, report
 _LOGITS = 3 * quality.MAX_POSITIONS * 3500  # bytes: what the reference said, at most, in three modalities
 
@@ -56,6 +62,7 @@ class Options:
     calibration: Path | None = None  # JSONL as `quantize.examples` describes it; calibrates the decoder
     imatrix: Path | None = None  # a ready importance matrix, in llama.cpp's GGUF form
     strict_codecs: bool = False  # raise where no small form of a codec passes its gate
+    goal: Goal | None = None  # a limit that chooses a type for every tensor; takes the recipe's place
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ def quantize(
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Quantize a checkpoint folder into a bundle folder.
+    """Quantize a checkpoint folder into a bundle folder, by a recipe or to meet `options.goal`.
 
     `progress(what, done, of)` is called as steps advance. An older bundle at `output` stays until the end.
 
@@ -88,7 +95,7 @@ def quantize(
         NotFoundError: not a checkpoint, or a codec or a file of the options is missing.
         ModalityError: the examples hold media that the model does not read.
         IntegrityError: a file of the checkpoint or of the options is damaged.
-        DoesNotFitError: the disk is too small.
+        DoesNotFitError: the disk is too small, or nothing meets the goal; then with the nearest number.
     """
     started = time.monotonic()
     target = Path(output).resolve()
@@ -99,20 +106,45 @@ def quantize(
         work = folder / bundle.WORK
         source = _write_float(run, folder, work)
         chosen = datasets.choose(source, run.heldout, run.options.calibration, run.codecs, work, run.progress)
-        weighed = _write_decoder(run, folder, source, chosen)
+        weighed = _write_importance(run, folder / importance.FILE_NAME, source, chosen)
+        mixed = _mix(run, folder, chosen) if run.options.goal else None
+        run = replace(run, recipe=mixed.recipe) if mixed else run
+        _write_decoder(run, folder, source, mixed)
         measured, note = _measure(run, folder / DECODER, work, chosen.judged)
         codecs = _write_codecs(run, folder)
         copied = _copy_files(run, folder)
         told = Report(quality=measured, quality_note=note, judged_on=chosen.judged_on, importance=weighed,
-                      codecs=codecs, **_facts(run, folder, started))  # fmt: skip
+                      codecs=codecs, plan=asdict(mixed.plan) if mixed else {},
+                      **_facts(run, folder, started))  # fmt: skip
         (folder / "report.json").write_text(told.to_json(), encoding="utf-8")
         _write_manifest(run, folder, copied, target.name)
     return told
 
 
+def plan(checkpoint: str | Path, output: str | Path, *, options: Options,
+         progress: Progress | None = None) -> Plan:  # fmt: skip
+    """What `quantize` would do to meet `options.goal`; writes no bundle, works beside `output`.
+
+    Errors as `quantize`.
+    """
+    target = Path(output).resolve()
+    run = _prepare(Path(checkpoint), "int4", options, progress or (lambda *_: None))
+    bundle.check_target(target)
+    bundle.require_disk(target, _needed(run))
+    with bundle.scratch(target) as folder:
+        work = folder / bundle.WORK
+        work.mkdir()
+        source = _write_float(run, folder, work)
+        chosen = datasets.choose(source, run.heldout, run.options.calibration, run.codecs, work, run.progress)
+        _write_importance(run, folder / importance.FILE_NAME, source, chosen)
+        return _mix(run, folder, chosen).plan
+
+
 def _prepare(folder: Path, recipe: str, options: Options, progress: Progress) -> _Run:
-    chosen = recipes.find(recipe)
+    chosen = _MIXED if options.goal else recipes.find(recipe)
     checkpoint = open_checkpoint(folder)
+    if options.goal:
+        budget.check_possible(options.goal, [t.shape for t in checkpoint.tensors.values()])
     if options.imatrix and options.calibration:
         raise UsageError(
             "--imatrix and --calibration exclude one another; a ready matrix needs no calibration"
@@ -136,6 +168,7 @@ def _needed(run: _Run) -> int:
     reference = 2 * parameters + _LOGITS
     source = 0 if run.recipe.streamed else run.checkpoint.size
     codecs = sum(path.stat().st_size for path in run.codecs.values())
+    reference += 2 * parameters if run.options.goal else 0  # one trial at a time
     return result + reference + source + 2 * codecs + 4 * tokenizer + _SLACK
 
 
@@ -152,19 +185,31 @@ def _write_float(run: _Run, folder: Path, work: Path) -> Path:
     return path
 
 
-def _write_decoder(run: _Run, folder: Path, source: Path, chosen: Datasets) -> str:
-    """Quantize, where the recipe does; what is said about the importance matrix."""
+def _write_decoder(run: _Run, folder: Path, source: Path, mixed: Mixture | None) -> None:
+    """Quantize, where the recipe or the mixture does."""
     if run.recipe.streamed:
-        return "none: nothing is rounded to less than 16 bits"
-    matrix, note = folder / importance.FILE_NAME, f"none: {run.recipe.type} does not use it"
-    if run.recipe.uses_importance:
-        note = _write_importance(run, matrix, source, chosen)
+        return
+    matrix = folder / importance.FILE_NAME
     imatrix = matrix if matrix.is_file() else None
-    llama_quantize.write(source, folder / DECODER, run.recipe, run.progress, imatrix)
-    return note
+    types = mixed.types if mixed else None
+    llama_quantize.write(source, folder / DECODER, run.recipe, run.progress, imatrix, types)
+    if mixed:
+        sensitivity.keep(folder / sensitivity.FILE_NAME, mixed.known)
+
+
+def _mix(run: _Run, folder: Path, chosen: Datasets) -> Mixture:
+    assert run.options.goal is not None
+    work = folder / bundle.WORK
+    source, imatrix = _reference(run, folder / DECODER, work), folder / importance.FILE_NAME
+    return mixture.choose(run.options.goal, source, imatrix, chosen.calibrating, work, run.progress)
 
 
 def _write_importance(run: _Run, target: Path, source: Path, chosen: Datasets) -> str:
+    """Put the matrix at `target`, where the recipe uses one; what is said about it."""
+    if run.recipe.streamed:
+        return "none: nothing is rounded to less than 16 bits"
+    if not run.recipe.uses_importance:
+        return f"none: {run.recipe.type} does not use it"
     given, needed = run.options.imatrix, run.recipe.needs_importance
     if given is not None:
         found = importance.read(given)
@@ -200,6 +245,8 @@ def _reference(run: _Run, decoder: Path, work: Path) -> Path:
     if source.is_file() and run.checkpoint.widest == "F16":
         return source
     path = work / "reference.gguf"
+    if path.is_file():  # the mixture was measured against it
+        return path
     gguf_export.write_float(run.checkpoint, path, recipes.find("f16"), run.progress)
     return path
 
@@ -260,6 +307,8 @@ def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: st
     facts: Mapping[str, Any] = run.checkpoint.facts
     codecs = {role: path.name for role, path in run.codecs.items()}
     matrix = {"importance": importance.FILE_NAME} if (folder / importance.FILE_NAME).is_file() else {}
+    if (folder / sensitivity.FILE_NAME).is_file():
+        matrix["sensitivity"] = sensitivity.FILE_NAME
     files = {"decoder": DECODER, **matrix, **codecs, **copied, "report": "report.json"}
     manifest = Manifest(
         name=_name(run.checkpoint),

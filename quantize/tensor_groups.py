@@ -65,7 +65,7 @@ def quantizable(header: GgufHeader) -> list[GgufTensor]:
 
 
 def groups(header: GgufHeader, bands: int, weighed: Collection[str]) -> list[Group]:
-    """All quantizable tensors, in groups of about equal bands of layers; `weighed` have an importance matrix."""
+    """All quantizable tensors by role and by band of layers; `weighed` have an importance matrix."""
     tensors = quantizable(header)
     layers = 1 + max((int(m[1]) for t in tensors if (m := _NAME.fullmatch(t.name))), default=0)
     found: dict[tuple[str, int], list[GgufTensor]] = {}
