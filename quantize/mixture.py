@@ -7,12 +7,13 @@ the same model costs one measurement. Ignorance: how any of them works; writes n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 from edge import hardware
-from edge.errors import DoesNotFitError
+from edge.errors import DoesNotFitError, EdgeError
 from edge.formats.gguf import GgufHeader, read_header
 from quantize import budget, children, importance, kernel_speed, sensitivity, tensor_groups
 from quantize.budget import Goal, Market, Plan
@@ -73,7 +74,10 @@ def remembered(bench: Bench, groups: list[Group], progress: Progress) -> Sensiti
     found = sensitivity.load(path, name, groups)
     if found is None:
         found = sensitivity.measure(bench, groups, name, progress)
-        sensitivity.keep(path, found)
+        with suppress(
+            OSError, EdgeError
+        ):  # a home that cannot be written costs the next run's time, not this
+            sensitivity.keep(path, found)
     return found
 
 

@@ -27,7 +27,7 @@ from quantize import importance
 from quantize.children import die_with_parent
 
 SAMPLE = 1 << 14  # weights per tensor that are rounded
-_FLOATS = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+_FLOATS: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 
 Floats = NDArray[np.float32]
 
@@ -42,7 +42,7 @@ def _rows(source: Path, tensor: GgufTensor) -> tuple[Floats, NDArray[np.int64]]:
 
 def stored(values: Floats, weights: Floats, kind: str) -> NDArray[np.uint8]:
     """Rows (n, columns) in ggml's own form (n, bytes); `weights` (n, columns) say which columns matter."""
-    number = int(gguf.GGMLQuantizationType[kind])
+    number = gguf.GGMLQuantizationType[kind]
     block, size = gguf.GGML_QUANT_SIZES[number]
     rows, columns = values.shape
     found = np.zeros((rows, columns // block * size), np.uint8)

@@ -82,8 +82,8 @@ class Bench:
         """
         self.work.mkdir(exist_ok=True)
         self.rows.save(self.work / "rows.npz")
-        given = [self.source, self.work / "rows.npz", self.work / "reference.npz", "", "128"]
-        children.run_model("quantize.native_logits", ["reference", *given], self.source,
+        files = self.source, self.work / "rows.npz", self.work / "reference.npz"
+        children.run_model("quantize.native_logits", ["reference", *files, "", "128"], self.source,
                            lambda _, done, of: progress("sensitivity rows", done, of))  # fmt: skip
 
     def measure(self, trials: Mapping[str, Types], progress: Progress, label: str) -> dict[str, Found]:
