@@ -1,14 +1,15 @@
 """How much memory a GGUF takes while it runs, from its header alone.
 
-Job: weights, KV cache, compute buffers in bytes; the file that a limit leaves room for. Ignorance: opens
-nothing. Counts what llama.cpp allocates, not the interpreter around it; repacked copies of some types on some
-processors (AMX) replace the mapped pages and are not counted twice.
+Job: weights, KV cache, compute buffer and the engine's own tables in bytes. Ignorance: opens nothing. Counts
+what llama.cpp takes, not the interpreter around it; weights that are repacked for a processor (AMX) replace
+pages of the file and are not counted twice.
 
-Source: llama.cpp allocates the cache as layers x KV heads x (key + value width) x 2 bytes (f16) per token
-(llama-kv-cache.cpp), and one buffer in which the largest moment of the graph fits (ggml-alloc.c). With flash
-attention, which llama.cpp chooses on processors, that moment is, per token of a micro-batch and in f32, the
-residual stream and its norm (2 x width) beside gate, up and their product (3 x hidden) or beside queries,
-keys, values and the attention's output; and the mask in f32 and f16 (6 bytes per token of context).
+Source: llama-kv-cache.cpp: layers x KV heads x (key + value width) x 2 bytes (f16) per token. The compute
+buffer holds the largest moment of the graph (ggml-alloc.c): with flash attention, which llama.cpp chooses on
+processors, per token of a micro-batch in f32 four times the width and three times the hidden width, and the
+mask in f16. This is what llama.cpp reserves, to 0.1 %, where hidden is at least 4 x width (pico; 2 layers of
+256 and 2048, of 1024 and 4096), and an upper bound for narrower ones. The engine's tables: measured, 4 MB for
+the library and 400 bytes per token of the vocabulary (pico).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from edge.engines.room import kv_bytes_per_token
 from edge.formats.gguf import GgufHeader
 
 MICRO_BATCH = 512  # tokens; llama.cpp's default and an upper bound of what our engine feeds at once
-_F32, _MASK = 4, 6  # bytes
+_F32, _F16 = 4, 2  # bytes
+_LIBRARY, _TOKEN = 4_000_000, 400  # bytes
 
 
 def needed(header: GgufHeader, context: int, file_size: int | None = None) -> int:
@@ -29,22 +31,19 @@ def needed(header: GgufHeader, context: int, file_size: int | None = None) -> in
 
 def beside(header: GgufHeader, context: int) -> int:
     """Bytes of everything but the weights."""
-    return kv_bytes_per_token(header) * context + _compute(header, context)
+    tables = _LIBRARY + _TOKEN * len(header.metadata.get("tokenizer.ggml.tokens", ()))
+    return kv_bytes_per_token(header) * context + compute(header, context) + tables
 
 
-def _compute(header: GgufHeader, context: int) -> int:
+def compute(header: GgufHeader, context: int) -> int:
+    """Bytes of the compute buffer."""
     width, hidden = _fact(header, "embedding_length"), _fact(header, "feed_forward_length")
     heads = max(_fact(header, "attention.head_count"), 1)
     queries = heads * (_fact(header, "attention.key_length") or width // heads)
     batch = min(MICRO_BATCH, context)
-    live = batch * _F32 * (2 * width + max(3 * hidden, 4 * queries))
-    return live + batch * context * _MASK + _vocabulary(header) * _F32
+    return batch * (_F32 * (4 * width + max(3 * hidden, 3 * queries)) + _F16 * context)
 
 
 def _fact(header: GgufHeader, name: str) -> int:
     value: Any = header.metadata.get(f"{header.architecture}.{name}")
     return max(value) if isinstance(value, list) else value if isinstance(value, int) else 0
-
-
-def _vocabulary(header: GgufHeader) -> int:
-    return next((t.shape[1] for t in header.tensors if t.name == "token_embd.weight"), 0)

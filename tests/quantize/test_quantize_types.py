@@ -20,11 +20,13 @@ def ignore(*_: object) -> None:
     """No progress is shown."""
 
 
-def small(path: Path, layers: int = 12, width: int = 256) -> Path:
-    """A random Llama of width x width matrices only, without a tokenizer."""
+def small(path: Path, layers: int = 12, width: int = 256, hidden: int = 0) -> Path:
+    """A random Llama without a tokenizer; of width x width matrices only, where `hidden` is 0."""
+    hidden = hidden or width
     random, writer = np.random.default_rng(3), gguf.GGUFWriter(path, "llama")
     facts = {"vocab_size": 64, "context_length": 64, "embedding_length": width, "block_count": layers,
-             "feed_forward_length": width, "attention.head_count": 4, "rope.dimension_count": 64}  # fmt: skip
+             "feed_forward_length": hidden, "attention.head_count": 4,
+             "rope.dimension_count": 64}  # fmt: skip
     for name, value in facts.items():
         writer.add_uint32(f"llama.{name}", value)
     writer.add_layer_norm_rms_eps(1e-5)
@@ -33,7 +35,8 @@ def small(path: Path, layers: int = 12, width: int = 256) -> Path:
     for layer in range(layers):
         shapes |= {f"blk.{layer}.{n}": (width,) for n in ("attn_norm", "ffn_norm")}
         shapes |= {f"blk.{layer}.attn_{n}": (width, width) for n in ("q", "k", "v", "output")}
-        shapes |= {f"blk.{layer}.ffn_{n}": (width, width) for n in ("gate", "up", "down")}
+        shapes |= {f"blk.{layer}.ffn_{n}": (hidden, width) for n in ("gate", "up")}
+        shapes |= {f"blk.{layer}.ffn_down": (width, hidden)}
     for name, shape in shapes.items():
         writer.add_tensor(f"{name}.weight", random.normal(0, 0.05, shape).astype("f4"))
     writer.write_header_to_file()
