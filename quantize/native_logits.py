@@ -39,7 +39,8 @@ def _reference(model: NativeModel, judged: Rows, path: Path) -> None:
     reference_logits.save(path, reference_logits.join(parts), judged.digest)
 
 
-def _compare(model: NativeModel, judged: Rows, path: Path, out: Path) -> None:
+def compared(model: NativeModel, judged: Rows, path: Path) -> dict[str, NDArray[Any]]:
+    """Divergence, agreement, losses and row of every position; the reference's logits lie at `path`."""
     kept = reference_logits.load(path, judged.digest, model.vocabulary)
     found: dict[str, list[NDArray[np.float32]]] = {"divergence": [], "agreement": [], "loss": []}
     done = 0
@@ -49,8 +50,8 @@ def _compare(model: NativeModel, judged: Rows, path: Path, out: Path) -> None:
         found["agreement"].append(same.astype(np.float32))
         found["loss"].append(-logs[np.arange(len(logs)), targets])
         done += len(logs)
-    arrays: dict[str, Any] = {name: np.concatenate(values) for name, values in found.items()}
-    np.savez(out, **arrays, reference_loss=kept.losses, row=kept.rows)
+    arrays: dict[str, NDArray[Any]] = {name: np.concatenate(values) for name, values in found.items()}
+    return arrays | {"reference_loss": kept.losses, "row": kept.rows}
 
 
 def main(mode: str, path: str, given: str, kept: str, out: str, chunk: str, threads: str, extra: str) -> int:
@@ -62,7 +63,7 @@ def main(mode: str, path: str, given: str, kept: str, out: str, chunk: str, thre
     if mode == "reference":
         _reference(model, judged, Path(kept))
     else:
-        _compare(model, judged, Path(kept), Path(out))
+        np.savez(out, **compared(model, judged, Path(kept)))  # type: ignore[arg-type]
     return 0
 
 

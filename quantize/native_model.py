@@ -67,6 +67,12 @@ class NativeModel:
             sys.exit(f"llama.cpp failed at position {start}")
         return np.ctypeslib.as_array(native.llama_get_logits(self._context), (len(piece), self.vocabulary))
 
+    def close(self) -> None:
+        """Free it; for children that open one model after another."""
+        self._native.llama_batch_free(self._batch)
+        self._native.llama_free(self._context)
+        self._native.llama_model_free(self._model)
+
     def _settings(self, length: int, threads: int, watch: Any) -> Any:
         settings = self._native.llama_context_default_params()
         settings.n_ctx = length

@@ -1,18 +1,27 @@
-"""The child process that calls `llama_model_quantize`; arguments: SOURCE TARGET FILE_TYPE THREADS IMATRIX.
+"""The child process that calls `llama_model_quantize`.
 
-Job: one native call, with the importance matrix where IMATRIX names one ("" for none); llama.cpp's log goes
-to stdout, one line per tensor. The target's header says which matrix was used, as llama-quantize does.
+Job: one native call, with the importance matrix where IMATRIX names one and the types by tensor where TYPES
+names a JSON file of them ("" for none); llama.cpp's log goes to stdout, one line per tensor. The target's
+header says which matrix was used, as llama-quantize does.
+Arguments: SOURCE TARGET FILE_TYPE THREADS IMATRIX TYPES.
 Ignorance: everything else. It may abort: its parent (`quantize.children`) expects that.
-Source of the header keys: llama.cpp tools/quantize/quantize.cpp.
+Source of the header keys: llama.cpp tools/quantize/quantize.cpp; of the types: llama_model_tensor_override,
+llama.h of llama-cpp-python 0.3.36: an array of (regular expression, type) that ends with a null expression,
+searched in order.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import gguf
 
 from quantize import importance
 from quantize.children import die_with_parent
@@ -51,19 +60,38 @@ def _header(native: Any, found: Importance) -> Any:
     return array
 
 
-def main(source: str, target: str, file_type: str, threads: str, imatrix: str = "") -> int:
+def _types(native: Any, types: Mapping[str, str]) -> Any:
+    array = (native.llama_model_tensor_override * (len(types) + 1))()
+    for place, (name, kind) in zip(array, types.items(), strict=False):
+        place.pattern, place.type = f"^{re.escape(name)}$".encode(), int(gguf.GGMLQuantizationType[kind])
+    return array
+
+
+def convert(source: str | Path, target: str | Path, file_type: int, threads: int,
+            found: Importance | None, types: Mapping[str, str]) -> bool:  # fmt: skip
+    """Whether llama.cpp says that the file is written."""
+    from llama_cpp import llama_cpp
+
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype, params.nthread = file_type, threads
+    if found is not None:
+        weights, _kept = _weights(llama_cpp, found)
+        header = _header(llama_cpp, found)
+        params.imatrix, params.kv_overrides = weights, header
+    if types:
+        overrides = _types(llama_cpp, types)
+        params.tt_overrides = overrides
+    return bool(llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(target), params) == 0)
+
+
+def main(source: str, target: str, file_type: str, threads: str, imatrix: str, types: str) -> int:
     """Exit code 0 when llama.cpp says that the file is written."""
     from llama_cpp import llama_cpp
 
     llama_cpp.llama_backend_init()
-    params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype, params.nthread = int(file_type), int(threads)
-    if imatrix:
-        found = importance.read(Path(imatrix))
-        weights, _kept = _weights(llama_cpp, found)
-        header = _header(llama_cpp, found)
-        params.imatrix, params.kv_overrides = weights, header
-    return int(llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(target), params) != 0)
+    found = importance.read(Path(imatrix)) if imatrix else None
+    asked = json.loads(Path(types).read_bytes()) if types else {}
+    return int(not convert(source, target, int(file_type), int(threads), found, asked))
 
 
 if __name__ == "__main__":

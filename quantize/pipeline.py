@@ -10,7 +10,7 @@ import platform
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from math import prod
 from pathlib import Path
@@ -23,6 +23,7 @@ from edge.formats.gguf import read_header
 from edge.formats.manifest import Manifest
 from edge.vocabulary import Vocabulary
 from quantize import (
+    budget,
     bundle,
     calibration,
     codec_export,
@@ -31,15 +32,19 @@ from quantize import (
     gguf_export,
     importance,
     llama_quantize,
+    mixture,
     quality,
     recipes,
     report_page,
+    sensitivity,
 )
+from quantize.budget import Goal, Plan
 from quantize.checkpoint import Checkpoint, read_json
 from quantize.children import Progress
 from quantize.continuations import Continuation
 from quantize.datasets import Datasets
 from quantize.gguf_source import GgufSource, open_source
+from quantize.mixture import Mixture
 from quantize.recipes import Recipe
 from quantize.report import CodecResult, Quality, Report, Size
 from quantize.rows import Rows
@@ -47,6 +52,7 @@ from quantize.rows import Rows
 DECODER = "decoder.gguf"
 TEMPLATE = "chat_template.jinja"
 _TOOLS = ("edge-multimodal", "llama-cpp-python", "gguf", "onnx", "onnxruntime", "numpy")
+_MIXED = Recipe("a mixture", "mixed", 15, 8.5, needs_importance=True)  # until the mixture is chosen
 _SLACK = 4 << 20  # bytes: headers, manifest, report
 _LOGITS = 3 * quality.MAX_POSITIONS * 3500  # bytes: what the reference said, at most, in three modalities
 
@@ -61,6 +67,7 @@ class Options:
     calibration: Path | None = None  # JSONL as `quantize.examples` describes it; calibrates the decoder
     imatrix: Path | None = None  # a ready importance matrix, in llama.cpp's GGUF form
     strict_codecs: bool = False  # raise where no small form of a codec passes its gate
+    goal: Goal | None = None  # a limit that chooses a type for every tensor; takes the recipe's place
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ def quantize(
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Quantize a checkpoint folder, or a float GGUF, into a bundle folder.
+    """Quantize a checkpoint folder, or a float GGUF, into a bundle: by a recipe, or to meet `options.goal`.
 
     `progress(what, done, of)` is called as steps advance. An older bundle at `output` stays until the end.
 
@@ -93,7 +100,7 @@ def quantize(
         NotFoundError: not a checkpoint, or a codec or a file of the options is missing.
         ModalityError: the examples hold media that the model does not read.
         IntegrityError: a file of the checkpoint or of the options is damaged.
-        DoesNotFitError: the disk is too small.
+        DoesNotFitError: the disk is too small, or nothing meets the goal; then with the nearest number.
     """
     started = time.monotonic()
     target = Path(output).resolve()
@@ -104,12 +111,16 @@ def quantize(
         work = folder / bundle.WORK
         source = _write_float(run, folder, work)
         chosen = datasets.choose(source, run.heldout, run.options.calibration, run.codecs, work, run.progress)
-        weighed = _write_decoder(run, folder, source, chosen)
+        weighed = _write_importance(run, folder / importance.FILE_NAME, source, chosen)
+        mixed = _mix(run, folder, chosen) if run.options.goal else None
+        run = replace(run, recipe=mixed.recipe) if mixed else run
+        _write_decoder(run, folder, source, mixed)
         measured, note = _measure(run, folder / DECODER, work, chosen.judged)
         codecs = _write_codecs(run, folder)
         copied = _copy_files(run, folder)
         told = Report(quality=measured, quality_note=note, judged_on=chosen.judged_on, importance=weighed,
-                      codecs=codecs, **_facts(run, folder, started))  # fmt: skip
+                      codecs=codecs, plan=asdict(mixed.plan) if mixed else {},
+                      **_facts(run, folder, started))  # fmt: skip
         (folder / "report.json").write_text(told.to_json(), encoding="utf-8")
         said = _continuations(run, folder, work, chosen.judged)
         (folder / "report.html").write_text(report_page.page(told, said), encoding="utf-8")
@@ -117,9 +128,30 @@ def quantize(
     return told
 
 
+def plan(checkpoint: str | Path, output: str | Path, *, options: Options,
+         progress: Progress | None = None) -> Plan:  # fmt: skip
+    """What `quantize` would do to meet `options.goal`; writes no bundle, works beside `output`.
+
+    Errors as `quantize`.
+    """
+    target = Path(output).resolve()
+    run = _prepare(Path(checkpoint), "int4", options, progress or (lambda *_: None))
+    bundle.check_target(target)
+    bundle.require_disk(target, _needed(run))
+    with bundle.scratch(target) as folder:
+        work = folder / bundle.WORK
+        work.mkdir()
+        source = _write_float(run, folder, work)
+        chosen = datasets.choose(source, run.heldout, run.options.calibration, run.codecs, work, run.progress)
+        _write_importance(run, folder / importance.FILE_NAME, source, chosen)
+        return _mix(run, folder, chosen).plan
+
+
 def _prepare(folder: Path, recipe: str, options: Options, progress: Progress) -> _Run:
-    chosen = recipes.find(recipe)
+    chosen = _MIXED if options.goal else recipes.find(recipe)
     checkpoint = open_source(folder)
+    if options.goal:
+        budget.check_possible(options.goal, [t.shape for t in checkpoint.tensors.values()])
     if options.imatrix and options.calibration:
         raise UsageError(
             "--imatrix and --calibration exclude one another; a ready matrix needs no calibration"
@@ -144,6 +176,7 @@ def _needed(run: _Run) -> int:
     reference = 2 * parameters + _LOGITS
     source = 0 if run.recipe.streamed or run.checkpoint.ready else run.checkpoint.size
     codecs = sum(path.stat().st_size for path in run.codecs.values())
+    reference += 2 * parameters if run.options.goal else 0  # one trial at a time
     return result + reference + source + 2 * codecs + 4 * tokenizer + _SLACK
 
 
@@ -162,19 +195,31 @@ def _write_float(run: _Run, folder: Path, work: Path) -> Path:
     return path
 
 
-def _write_decoder(run: _Run, folder: Path, source: Path, chosen: Datasets) -> str:
-    """Quantize, where the recipe does; what is said about the importance matrix."""
+def _write_decoder(run: _Run, folder: Path, source: Path, mixed: Mixture | None) -> None:
+    """Quantize, where the recipe or the mixture does."""
     if run.recipe.streamed:
-        return "none: nothing is rounded to less than 16 bits"
-    matrix, note = folder / importance.FILE_NAME, f"none: {run.recipe.type} does not use it"
-    if run.recipe.uses_importance:
-        note = _write_importance(run, matrix, source, chosen)
+        return
+    matrix = folder / importance.FILE_NAME
     imatrix = matrix if matrix.is_file() else None
-    llama_quantize.write(source, folder / DECODER, run.recipe, run.progress, imatrix)
-    return note
+    types = mixed.types if mixed else None
+    llama_quantize.write(source, folder / DECODER, run.recipe, run.progress, imatrix, types)
+    if mixed:
+        sensitivity.keep(folder / sensitivity.FILE_NAME, mixed.known)
+
+
+def _mix(run: _Run, folder: Path, chosen: Datasets) -> Mixture:
+    assert run.options.goal is not None
+    work = folder / bundle.WORK
+    source, imatrix = _reference(run, folder / DECODER, work), folder / importance.FILE_NAME
+    return mixture.choose(run.options.goal, source, imatrix, chosen.calibrating, work, run.progress)
 
 
 def _write_importance(run: _Run, target: Path, source: Path, chosen: Datasets) -> str:
+    """Put the matrix at `target`, where the recipe uses one; what is said about it."""
+    if run.recipe.streamed:
+        return "none: nothing is rounded to less than 16 bits"
+    if not run.recipe.uses_importance:
+        return f"none: {run.recipe.type} does not use it"
     given, needed = run.options.imatrix, run.recipe.needs_importance
     if given is not None:
         found = importance.read(given)
@@ -210,7 +255,7 @@ def _reference(run: _Run, decoder: Path, work: Path) -> Path:
     if source.is_file() and run.checkpoint.widest == "F16":
         return source
     path = work / "reference.gguf"
-    if path.is_file():
+    if path.is_file():  # the mixture was measured against it
         return path
     gguf_export.write_float(run.checkpoint, path, recipes.find("f16"), run.progress)
     return path
@@ -286,14 +331,10 @@ def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: st
     facts: Mapping[str, Any] = run.checkpoint.facts
     codecs = {role: path.name for role, path in run.codecs.items()}
     matrix = {"importance": importance.FILE_NAME} if (folder / importance.FILE_NAME).is_file() else {}
-    files = {
-        "decoder": DECODER,
-        **matrix,
-        **codecs,
-        **copied,
-        "report": "report.json",
-        "report_page": "report.html",
-    }
+    if (folder / sensitivity.FILE_NAME).is_file():
+        matrix["sensitivity"] = sensitivity.FILE_NAME
+    reports = {"report": "report.json", "report_page": "report.html"}
+    files = {"decoder": DECODER, **matrix, **codecs, **copied, **reports}
     manifest = Manifest(
         name=run.checkpoint.name,
         family=str(facts.get("family", run.checkpoint.gguf)),

@@ -72,6 +72,7 @@ class Report:
     tools: Mapping[str, str] = field(default_factory=dict)
     importance: str = ""  # which data the importance matrix comes from, or why there is none
     judged_on: str = ""  # which rows the quality was measured on
+    plan: Mapping[str, Any] = field(default_factory=dict)  # `budget.Plan` with its front; empty for a recipe
 
     def to_json(self) -> str:
         """The text of report.json."""
