@@ -18,31 +18,25 @@ from typing import Any, get_args
 
 import numpy as np
 
-from edge.errors import DoesNotFitError, EdgeError, IncompleteError, ModalityError, UsageError
+from edge.errors import DoesNotFitError, IncompleteError, ModalityError, UsageError
 from edge.events import (
-    AudioChunk,
     Event,
     Finished,
-    ImageMade,
     Reply,
     Score,
-    TextDelta,
     TokenLogprob,
     ToolCall,
-    VideoMade,
 )
 from edge.frontends.base import Frontend
 from edge.generation.constraints import Grammar, Kind
 from edge.generation.decode import Decoder, Request
+from edge.generation.gather import gather, incomplete
 from edge.generation.prompt import Layout, Piece, Turn
 from edge.generation.reply import Router
 from edge.generation.sampling import Sampler, checked
 from edge.generation.shapes.languages import Languages
 from edge.generation.shapes.masks import Matcher
 from edge.generation.shapes.python_types import described
-from edge.media.audio import Sound
-from edge.media.image import Picture
-from edge.media.video import Clip
 from edge.messages import Audio, Image, Message, Part, Text, Video, as_part
 from edge.options import SamplingOptions
 from edge.segments import Segment, TokenSegment
@@ -73,6 +67,7 @@ class Wiring:
     makes: frozenset[str]
     sampling: Mapping[str, SamplingOptions] = field(default_factory=dict)  # by modality, and "exact"
     null_prompt: tuple[int, ...] = ()  # the empty prompt of guidance
+    start: tuple[int, ...] = ()  # what stands before a bare text: the begin-of-text id
 
     @cached_property
     def languages(self) -> Languages:
@@ -171,7 +166,7 @@ class Chat:
             return self._with_tools(asked, tools if isinstance(tools, Toolbox) else Toolbox(tools))
         reply = gather(self._send(asked)) if best_of == 1 else self._best(asked, best_of)
         if asked.shape is not None and reply.finish_reason != "end":
-            raise _incomplete(reply)
+            raise incomplete(reply)
         return reply if build is None else replace(reply, value=build(json.loads(reply.text)))
 
     def score(self, answer: str, *parts: str | Part) -> Score:
@@ -246,7 +241,7 @@ class Chat:
         return replace(best, others=tuple(reply for reply, _ in drawn[1:]))
 
     def _with_tools(self, asked: _Asked, box: Toolbox) -> Reply:
-        """Call tools as the model asks, tell it what came of it, until it answers; a failure leaves no trace."""
+        """Call tools as the model asks until it answers; a failure leaves no trace."""
         before = list(self.history)
         self._toolbox = box
         try:
@@ -279,7 +274,7 @@ class Chat:
         shape = partial(self._wiring.languages.schema, box.schema(calls=not last))
         reply = gather(self._send(replace(asked, shape=shape)))
         if reply.finish_reason != "end":
-            raise _incomplete(reply)
+            raise incomplete(reply)
         said = read_protocol(reply.text)
         return (replace(reply, text=said), []) if isinstance(said, str) else (reply, [said])
 
@@ -433,44 +428,6 @@ def scored(wiring: Wiring, prompt: Sequence[Segment], ids: Sequence[int]) -> Sco
     piece = wiring.layout.tokenizer.piece
     steps = wiring.decoder.score(prompt, ids)
     return Score(tuple(TokenLogprob(s.token, piece(s.token), s.logprob or 0.0) for s in steps))
-
-
-def gather(events: Iterator[Event]) -> Reply:
-    """One value from a whole stream of events."""
-    text, images, videos, chunks = "", [], [], []
-    logprobs: list[TokenLogprob] = []
-    finished: Finished | None = None
-    for event in events:
-        if isinstance(event, TextDelta):
-            text += event.text
-            logprobs += event.logprobs
-        elif isinstance(event, ImageMade):
-            images.append(Picture(event.pixels))
-        elif isinstance(event, VideoMade):
-            videos.append(Clip(event.frames, event.frame_seconds))
-        elif isinstance(event, AudioChunk):
-            chunks.append(event)
-        elif isinstance(event, Finished):
-            finished = event
-    if finished is None:
-        raise EdgeError("the reply ended without its last event; this is a defect of Edge, please report it")
-    audio = Sound(np.concatenate([c.samples for c in chunks]), chunks[0].sample_rate) if chunks else None
-    return Reply(
-        text, tuple(images), tuple(videos), audio, finished.usage, finished.timings, finished.reason,
-        logprobs=tuple(logprobs),
-    )  # fmt: skip
-
-
-def _incomplete(reply: Reply) -> IncompleteError:
-    cures = {
-        "length": "allow more max_tokens, load a longer context, or bound strings and arrays in the schema",
-        "stop": "choose stop strings that the schema cannot write",
-        "cancelled": "it was cancelled",
-    }
-    return IncompleteError(
-        f"the answer was cut off ({reply.finish_reason}) after {reply.usage.text_tokens} tokens, inside of "
-        f"{reply.text[-40:]!r}: {cures.get(reply.finish_reason, 'ask again')}"
-    )
 
 
 def _kind(part: Part) -> str:

@@ -202,6 +202,7 @@ def _wired(known: Manifest, native: LlamaCppEngine, codecs: tuple[Codec, ...], t
         makes=frozenset(able & set(known.modalities["out"])),
         sampling={kind: _options(kind, values) for kind, values in known.sampling.items()},
         null_prompt=_null_prompt(layout),
+        start=(bos,) if bos >= 0 and (tokenizer.adds_bos() or vocabulary.blocks) else (),
     )
     return Model(known, wiring, native, codecs)
 

@@ -86,7 +86,8 @@ class Toolbox:
         shared = {"$defs": self._writer.definitions} if self._writer.definitions else {}
         return [
             {"type": "function", "function": {
-                "name": tool.name, "description": tool.description, "parameters": {**tool.parameters, **shared},
+                "name": tool.name, "description": tool.description,
+                "parameters": {**tool.parameters, **shared},
             }}
             for tool in self.tools.values()
         ]  # fmt: skip
@@ -129,8 +130,8 @@ def read_protocol(text: str) -> ToolCall | str:
 def read_native(text: str) -> list[ToolCall]:
     """The calls in an answer that a model's own template shaped; none: it is an answer to the person.
 
-    Understood: `<tool_call>{...}</tool_call>`, once or more, and an answer that is nothing but one JSON object
-    or a list of them, with "name" and "arguments" or "parameters".
+    Understood: `<tool_call>{...}</tool_call>`, once or more, and an answer that is nothing but one JSON
+    object or a list of them, with "name" and "arguments" or "parameters".
     """
     marked = _MARKED.findall(text)
     found = [_parsed(piece) for piece in marked or [text.strip()]]

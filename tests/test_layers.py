@@ -25,6 +25,7 @@ EDGE = (
     "edge.generation.sampling", "edge.generation.constraints",
     "edge.generation.prefix_cache",
     "edge.generation.template", "edge.generation.prompt", "edge.generation.decode", "edge.generation.reply",
+    "edge.generation.gather",
     "edge.tools", "edge.safety", "edge.provenance", "edge.store", "edge.pull",
     "edge.chat",
     "edge.tasks",

@@ -11,32 +11,30 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from edge.errors import UsageError
 from edge.generation.shapes import pattern as patterns
-from edge.generation.shapes.automaton import (
-    ANY,
-    Automaton,
-    Cat,
-    Chars,
-    Expression,
-    Many,
-    Or,
-    both,
-    compiled,
-    integers,
-    json_bytes,
-    raw,
+from edge.generation.shapes.automaton import ANY, Expression, Many, Or, integers, raw
+from edge.generation.shapes.json_text import (
+    LARGEST,
+    NUMBER,
+    between,
+    constant,
+    fields,
+    keys,
+    mapping,
+    member,
+    quoted,
+    sequence,
+    string,
+    terminal,
 )
-from edge.generation.shapes.pushdown import Alt, Machine, Node, Ref, Seq, Terminal
+from edge.generation.shapes.pushdown import Alt, Machine, Node, Ref, Terminal
 
 MAX_BYTES = 1 << 18  # of a schema as JSON
 MAX_ITEMS = 2000  # of an array with a bound
-_LONGEST_KEY = 64  # characters of a key of a map
-_LARGEST = 10**15 - 1  # doubles hold every whole number up to here
 _TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
 _ANNOTATIONS = frozenset((
     "title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly",
@@ -60,26 +58,6 @@ _FORMATS = {
     "uuid": "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     "ipv4": r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)",
 }  # fmt: skip
-
-_DIGIT = Chars(((0x30, 0x39),))
-_FRACTION = Cat((raw("."), Many(_DIGIT, 1, 15)))
-_HEX = Chars(((0x30, 0x39), (0x41, 0x46), (0x61, 0x66)))
-_NUMBER = Cat((
-    integers(-_LARGEST, _LARGEST),
-    Many(_FRACTION, 0, 1),
-    Many(Cat((Chars(((0x45, 0x45), (0x65, 0x65))), Many(Chars(((0x2B, 0x2B), (0x2D, 0x2D))), 0, 1),
-              Many(_DIGIT, 1, 2))), 0, 1),
-))  # fmt: skip
-_CHARACTER = Or((
-    Chars(((0, 0x1F), (0x22, 0x22), (0x5C, 0x5C))).but(),
-    Cat((raw("\\"), Chars(tuple((ord(c), ord(c)) for c in '"\\/bfnrt')))),
-    Cat((raw("\\u"), Or((  # a surrogate is no character
-        Cat((Chars(((0x30, 0x39), (0x41, 0x43), (0x45, 0x46), (0x61, 0x63), (0x65, 0x66))),
-             Many(_HEX, 3, 3))),
-        Cat((Chars(((0x44, 0x44), (0x64, 0x64))), Chars(((0x30, 0x37),)), Many(_HEX, 2, 2))),
-    )))),
-))  # fmt: skip
-_STRING = compiled(Cat((raw('"'), Many(_CHARACTER, 0, None), raw('"'))))
 
 
 def machine(schema: Any) -> Machine:
@@ -111,19 +89,6 @@ def written(schema: Any) -> str:
     return text
 
 
-@lru_cache(maxsize=1024)
-def _terminal(expression: Expression) -> Terminal:
-    return Terminal(compiled(expression))
-
-
-def _constant(value: Any) -> Expression:
-    """The JSON of one value, as the model is used to write it."""
-    return raw(json.dumps(value, ensure_ascii=False, separators=(", ", ": "), allow_nan=False))
-
-
-_COMMA, _COLON = Cat((raw(","), Many(raw(" "), 0, 1))), Cat((raw(":"), Many(raw(" "), 0, 1)))
-
-
 class _Compiler:
     """One schema; definitions become nodes when they are first named."""
 
@@ -133,8 +98,8 @@ class _Compiler:
         self._makers: Mapping[str, Callable[[Mapping[str, Any], str], Node]] = {
             "object": self._object, "array": self._array, "string": self._string,
             "integer": self._integer, "number": self._number,
-            "boolean": lambda schema, at: _terminal(Or((raw("true"), raw("false")))),
-            "null": lambda schema, at: _terminal(raw("null")),
+            "boolean": lambda schema, at: terminal(Or((raw("true"), raw("false")))),
+            "null": lambda schema, at: terminal(raw("null")),
         }  # fmt: skip
 
     def root(self) -> Node:
@@ -147,7 +112,7 @@ class _Compiler:
             raise UsageError(f"the schema at {at} is {schema!r}, expected an object: nothing matches it")
         said = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
         if said.pop("nullable", False):
-            return Alt(self._node({**said, "nullable": False}, at), _terminal(raw("null")))
+            return Alt(self._node({**said, "nullable": False}, at), terminal(raw("null")))
         for keyword, make in self._combiners().items():
             if keyword in said:
                 _only(said, {keyword, *(("type",) if keyword in ("enum", "const") else ())}, at)
@@ -200,7 +165,7 @@ class _Compiler:
         fit = [value for value in values if given is None or any(_is(value, kind) for kind in kinds)]
         if not fit:
             raise UsageError(f"the schema at {at} has no value of the type {given!r}")
-        return _terminal(Or(tuple(_constant(value) for value in fit)))
+        return terminal(Or(tuple(constant(value) for value in fit)))
 
     def _any_of(self, schemas: Any, at: str) -> Node:
         if not isinstance(schemas, list) or not schemas:
@@ -270,36 +235,36 @@ class _Compiler:
             options = Alt()
             self._definitions["any"] = options
             one = Ref("any", self._definitions)
-            scalars = [_terminal(Or((raw("true"), raw("false"), raw("null")))), _terminal(_NUMBER)]
+            scalars = [terminal(Or((raw("true"), raw("false"), raw("null")))), terminal(NUMBER)]
             options.options += [
-                Terminal(_STRING, counted=True), *scalars,
-                _sequence("[", "]", lambda k: one, 0, None), _map(one),
+                string(), *scalars,
+                sequence("[", "]", lambda k: one, 0, None), mapping(one),
             ]  # fmt: skip
         return Ref("any", self._definitions)
 
     def _integer(self, schema: Mapping[str, Any], at: str) -> Node:
         given = {word: _bound(schema, word, at) for word in _OF_TYPE["integer"] if word in schema}
         low = max(
-            math.ceil(given.get("minimum", -_LARGEST)),
-            math.floor(given.get("exclusiveMinimum", -_LARGEST - 1)) + 1,
+            math.ceil(given.get("minimum", -LARGEST)),
+            math.floor(given.get("exclusiveMinimum", -LARGEST - 1)) + 1,
         )
         high = min(
-            math.floor(given.get("maximum", _LARGEST)),
-            math.ceil(given.get("exclusiveMaximum", _LARGEST + 1)) - 1,
+            math.floor(given.get("maximum", LARGEST)),
+            math.ceil(given.get("exclusiveMaximum", LARGEST + 1)) - 1,
         )
-        return _terminal(integers(*_ordered(low, high, at)))
+        return terminal(integers(*_ordered(low, high, at)))
 
     def _number(self, schema: Mapping[str, Any], at: str) -> Node:
         given = {word: _bound(schema, word, at) for word in ("minimum", "maximum") if word in schema}
         if not given:
-            return _terminal(_NUMBER)
+            return terminal(NUMBER)
         for word, value in given.items():
             if value != int(value):
                 raise UsageError(
                     f"{word} {value} at {at} cannot be honoured: only whole bounds of a number can"
                 )
-        low, high = int(given.get("minimum", -_LARGEST)), int(given.get("maximum", _LARGEST))
-        return _terminal(_between(*_ordered(low, high, at)))
+        low, high = int(given.get("minimum", -LARGEST)), int(given.get("maximum", LARGEST))
+        return terminal(between(*_ordered(low, high, at)))
 
     def _string(self, schema: Mapping[str, Any], at: str) -> Node:
         least, most = _bounds(schema, "minLength", "maxLength", at)
@@ -316,10 +281,10 @@ class _Compiler:
                 )
             limits.append(patterns.parse(_FORMATS[schema["format"]], whole=True))
         if not limits:
-            return Terminal(_STRING, counted=True, least=least, most=most)
+            return string(least, most)
         if least or most is not None:
             limits.append(Many(ANY, least, most))
-        return Terminal(_quoted(limits))
+        return Terminal(quoted(limits))
 
     def _array(self, schema: Mapping[str, Any], at: str) -> Node:
         least, most = _bounds(schema, "minItems", "maxItems", at)
@@ -340,7 +305,7 @@ class _Compiler:
         def item(index: int) -> Node:
             return first[index] if index < len(first) or other is None else other
 
-        return _sequence("[", "]", item, least, most, distinct=len(first))
+        return sequence("[", "]", item, least, most, distinct=len(first))
 
     def _object(self, schema: Mapping[str, Any], at: str) -> Node:
         properties, required = schema.get("properties", {}), schema.get("required", [])
@@ -352,79 +317,15 @@ class _Compiler:
             raise UsageError(f"the object at {at} requires {missing[0]!r}, which it does not allow")
         properties = {**properties, **dict.fromkeys(missing, more)}
         if not properties and more is not False:
-            return _map(self._node(more, f"{at}/additionalProperties"))
+            return mapping(self._node(more, f"{at}/additionalProperties"))
         extra = None
         if more not in (True, False, {}):
-            extra = _member(_keys(properties), self._node(more, f"{at}/additionalProperties"))
-        fields = [
-            (_constant(name), self._node(value, f"{at}/properties/{name}"), name in required)
+            extra = member(keys(properties), self._node(more, f"{at}/additionalProperties"))
+        members = [
+            (constant(name), self._node(value, f"{at}/properties/{name}"), name in required)
             for name, value in properties.items()
         ]
-        return _fields(fields, extra)
-
-
-def _member(key: Node, value: Node) -> Node:
-    return Seq(key, _terminal(_COLON), value)
-
-
-def _map(value: Node) -> Node:
-    """An object of any keys."""
-    member = _member(Terminal(_STRING, counted=True, most=_LONGEST_KEY), value)
-    return _sequence("{", "}", lambda k: member, 0, None)
-
-
-def _fields(fields: Sequence[tuple[Expression, Node, bool]], extra: Node | None) -> Node:
-    """An object's members in order, commas between those that come."""
-    close, comma = _terminal(raw("}")), _terminal(_COMMA)
-    first: Node = close  # what follows where no member came yet, and where one did
-    later: Alt | Node = close
-    if extra is not None:
-        more = Alt(close)
-        more.options.append(Seq(comma, extra, more))
-        first, later = Alt(close, Seq(extra, more)), more
-    for key, value, required in reversed(fields):
-        begun = Seq(_terminal(Cat((key, _COLON))), value, later)
-        further = Seq(_terminal(Cat((_COMMA, key, _COLON))), value, later)
-        first = begun if required else Alt(begun, first)
-        later = further if required else Alt(further, later)
-    return Seq(_terminal(raw("{")), first)
-
-
-def _sequence(
-    opener: str, closer: str, item: Callable[[int], Node], least: int, most: int | None, distinct: int = 0
-) -> Node:
-    """Items with commas between, `least` to `most` of them; the first `distinct` differ from the rest."""
-    close, comma = _terminal(raw(closer)), _terminal(_COMMA)
-    count = most if most is not None else max(least, distinct, 1)
-    tail: Node = close
-    if most is None:
-        loop = Alt(close)
-        loop.options.append(Seq(comma, item(count), loop))
-        tail = loop
-    for k in range(count - 1, -1, -1):
-        one = Seq(item(k), tail) if k == 0 else Seq(comma, item(k), tail)
-        tail = one if k < least else Alt(close, one)
-    return Seq(_terminal(raw(opener)), tail)
-
-
-def _quoted(limits: Sequence[Expression]) -> Automaton:
-    """A JSON string whose characters satisfy all limits, each written in one way."""
-    found = [compiled(Cat((raw('"'), limit, raw('"'))), json_bytes) for limit in limits]
-    made = found[0]
-    for other in found[1:]:
-        made = both(made, other)
-    return made
-
-
-def _keys(names: Iterable[str]) -> Node:
-    """Any key but these."""
-    known = tuple(raw(_inner(name)) for name in names)
-    every = _quoted([Many(ANY, 0, None)])
-    return Terminal(both(every, compiled(Cat((raw('"'), Or(known), raw('"')))), but=True))
-
-
-def _inner(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False)[1:-1]
+        return fields(members, extra)
 
 
 def _only(schema: Mapping[str, Any], known: Iterable[str], at: str) -> None:
@@ -453,22 +354,10 @@ def _bound(schema: Mapping[str, Any], keyword: str, at: str) -> float:
 
 
 def _ordered(low: int, high: int, at: str) -> tuple[int, int]:
-    low, high = max(low, -_LARGEST), min(high, _LARGEST)
+    low, high = max(low, -LARGEST), min(high, LARGEST)
     if low > high:
         raise UsageError(f"the schema at {at} allows no number of up to 15 digits: {low} is above {high}")
     return low, high
-
-
-def _between(low: int, high: int) -> Expression:
-    """Decimal numbers from low to high, both whole, without an exponent."""
-    forms: list[Expression] = []
-    if low < 0:
-        forms.append(Cat((raw("-"), _between(max(0, -high), -low))))
-    if high >= 0:
-        forms.append(Cat((integers(high, high), Many(raw(".0"), 0, 1))))
-        if high > max(low, 0):
-            forms.append(Cat((integers(max(low, 0), high - 1), Many(_FRACTION, 0, 1))))
-    return Or(tuple(forms))
 
 
 def _resolved(schema: Any, name: str, at: str) -> Any:
