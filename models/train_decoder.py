@@ -9,6 +9,7 @@ Every conversation starts at position 0, as it does when it is used; there is no
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -135,6 +136,9 @@ def main() -> None:
     parse.add_argument("--optimizer", choices=["muon", "adamw"], default="muon")
     parse.add_argument("--threads", type=int, default=torch.get_num_threads())
     parse.add_argument("--workers", type=int, default=0, help="processes that write rows")
+    parse.add_argument(
+        "--minutes", type=float, default=float("inf"), help="save and stop after so many; run again to go on"
+    )
     parse.add_argument("--decay", type=float, default=0.25)
     args = parse.parse_args()
     torch.set_num_threads(args.threads)
@@ -149,6 +153,7 @@ def main() -> None:
         group, runs=args.runs, corpus=args.corpus, tokens=args.tokens, groups=max(1, args.steps // GROUP)
     )
     seen, means = 0, {}
+    stop = time.monotonic() + 60 * args.minutes
     for ids, weights, labels, coming in batches(make, run.step, args.workers):
         if run.step >= run.steps:
             break
@@ -166,10 +171,13 @@ def main() -> None:
             means[kind] = 0.95 * means.get(kind, value) + 0.05 * value
         if run.step % 20 == 0:
             run.log(lr=lr, loss=loss.item(), tokens=seen, **means)
-        if run.step % 100 == 0 or run.step == run.steps:
+        over = run.step == run.steps or time.monotonic() > stop
+        if run.step % 100 == 0 or over:
             run.save(both, opt)
         if run.step == round(run.steps * (1 - args.decay)):
             run.save(both, opt, "before_decay.pt")
+        if over:
+            break
 
 
 if __name__ == "__main__":
