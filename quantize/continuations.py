@@ -60,7 +60,7 @@ def compare(models: tuple[Path, Path], codecs: tuple[Mapping[str, Path], Mapping
     told = []
     for name, model in zip(("reference", "result"), models, strict=True):
         out = work / f"{name}_said.json"
-        files = [model, work / "beginnings.npz", work / "vocabulary.json", out, str(NEW)]
+        files: list[str | Path] = [model, work / "beginnings.npz", work / "vocabulary.json", out, str(NEW)]
         children.run_model("quantize.native_continue", files, model, progress)
         told.append(json.loads(out.read_text()))
     theirs, ours = (_Renderer(decoders) for decoders in codecs)
