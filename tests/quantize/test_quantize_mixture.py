@@ -42,7 +42,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         random = np.random.default_rng(1)
-        small(folder / "f32.gguf", layers=2)
+        small(folder / "f32.gguf", layers=1)
         self.source, self.work = folder / "f16.gguf", folder
         children.run(
             "quantize.native_quantize", [str(folder / "f32.gguf"), str(self.source), "1", "1", "", ""]
@@ -64,9 +64,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def test_a_size_gives_a_mixture_whose_divergence_was_measured(world: World) -> None:
-    goal = Goal(max_size=700_000)
+    goal = Goal(max_size=250_000)
     made = world.choose(goal)
-    assert made.plan.point.bytes <= 700_000
+    assert made.plan.point.bytes <= 250_000
     assert set(made.types) == {t.name for t in tensor_groups.quantizable(read_header(world.source))}
     assert len(set(made.types.values())) > 1
     assert 0.2 < made.plan.correction < 5
@@ -76,17 +76,17 @@ def test_a_size_gives_a_mixture_whose_divergence_was_measured(world: World) -> N
 
 
 def test_a_second_goal_measures_its_mixture_alone(world: World) -> None:
-    first = world.choose(Goal(max_size=900_000))
+    first = world.choose(Goal(max_size=300_000))
     seen: set[str] = set()
-    second = world.choose(Goal(max_size=800_000), seen)
+    second = world.choose(Goal(max_size=220_000), seen)
     assert second.known == first.known
     assert seen == {"sensitivity rows", "mixture 1"}
     assert second.plan.point.divergence >= first.plan.point.divergence
 
 
 def test_a_divergence_is_met_by_measurement(world: World) -> None:
-    coarse = world.choose(Goal(max_size=700_000)).plan.point
-    target = coarse.divergence / 3
+    coarse = world.choose(Goal(max_size=250_000)).plan.point
+    target = coarse.divergence / 10
     made = world.choose(Goal(max_kl=target))
     assert made.plan.point.divergence <= target
     assert made.plan.point.bytes > coarse.bytes
@@ -95,14 +95,14 @@ def test_a_divergence_is_met_by_measurement(world: World) -> None:
 def test_a_size_below_the_smallest_is_refused_before_anything_is_measured(world: World) -> None:
     seen: set[str] = set()
     with pytest.raises(DoesNotFitError, match=r"the least that this model needs is 0\.\d MB"):
-        world.choose(Goal(max_size=300_000), seen)
+        world.choose(Goal(max_size=100_000), seen)
     assert not seen
 
 
 def test_a_killed_measurement_goes_on_where_it_was(world: World, tmp_path: Path) -> None:
     bench = sensitivity.Bench(world.source, world.work / "i.gguf", world.rows, tmp_path)
     bench.open(ignore)
-    groups = tensor_groups.groups(read_header(world.source), 2, [])
+    groups = tensor_groups.groups(read_header(world.source), 1, [])
     one = {t.name: "Q4_K" for t in groups[0].tensors}
     first = bench.measure({"a": one}, ignore, "trial")
     (tmp_path / "trial.jsonl").write_text((tmp_path / "trial.jsonl").read_text().replace("text", "kept"))
