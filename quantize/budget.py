@@ -24,7 +24,7 @@ from quantize.recipes import Recipe
 from quantize.sensitivity import Sensitivity
 from quantize.tensor_groups import Group
 
-WORTH = 0.25  # a 4 % slower token must buy at least 1 % less divergence
+WORTH = 0.5  # a token that takes 2 % longer must buy at least 1 % less divergence
 FRONT = 24  # points of the front
 _SPARE = 4096  # bytes: what the quantizer adds to the header
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}

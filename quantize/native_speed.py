@@ -25,7 +25,7 @@ from quantize.native_model import NativeModel
 from quantize.tensor_groups import MENU
 
 WIDTH, HIDDEN, LAYERS, SIZE = 1024, 4096, 2, 64  # 34 M weights: beyond the caches of a core
-ROWS, STEPS = 16, 12  # quantized rows that are repeated; timed tokens
+ROWS, STEPS = 16, 40  # quantized rows that are repeated; timed tokens
 _SHAPES = {
     **{f"blk.{i}.attn_{n}": (WIDTH, WIDTH) for i in range(LAYERS) for n in ("q", "k", "v", "output")},
     **{f"blk.{i}.ffn_{n}": (HIDDEN, WIDTH) for i in range(LAYERS) for n in ("gate", "up")},

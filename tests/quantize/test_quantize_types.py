@@ -38,7 +38,8 @@ def small(path: Path, layers: int = 12, width: int = 256, hidden: int = 0) -> Pa
         shapes |= {f"blk.{layer}.ffn_{n}": (hidden, width) for n in ("gate", "up")}
         shapes |= {f"blk.{layer}.ffn_down": (width, hidden)}
     for name, shape in shapes.items():
-        writer.add_tensor(f"{name}.weight", random.normal(0, 0.05, shape).astype("f4"))
+        values = np.ones(shape) if len(shape) == 1 else random.normal(0, 0.05, shape)
+        writer.add_tensor(f"{name}.weight", values.astype("f4"))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
