@@ -36,7 +36,11 @@ Write a line and press Enter; {fence} starts and ends a longer text. A path to a
 /clear                start over
 /save FILE            the conversation as Markdown
 /bye                  leave (Ctrl-D too); Ctrl-C stops a reply"""
-ENDINGS = {"cancelled": "stopped", "stop": "", "length": "cut: max_tokens or the end of the context"}
+ENDINGS = {
+    "cancelled": "stopped",
+    "stop": "a stop string was met",
+    "length": "cut: max_tokens or the end of the context",
+}
 SETTINGS = {
     f.name: float if "float" in str(f.type) else int
     for f in fields(SamplingOptions)

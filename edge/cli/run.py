@@ -181,7 +181,8 @@ def answer(model: Model, request: Request) -> None:
     if shaped and shown.finished.reason != "end":
         raise IncompleteError(
             f"the answer was cut off ({shown.finished.reason}) after "
-            f"{shown.finished.usage.text_tokens} tokens, before it was whole: allow more with -n or -c, or bound strings and arrays in the schema"
+            f"{shown.finished.usage.text_tokens} tokens, before it was whole: allow more with -n or -c, "
+            "or bound strings and arrays in the schema"
         )
     if shaped and request.target is None and not request.as_json:
         print(shown.text)

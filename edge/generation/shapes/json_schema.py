@@ -139,6 +139,7 @@ class _Compiler:
         given = schema.get("type")
         kinds = given if isinstance(given, list) else [given] if given is not None else []
         if given is None:
+            _only(schema, frozenset().union(*_OF_TYPE.values()), at)
             kinds = [kind for kind, words in _OF_TYPE.items() if words & schema.keys()]
             if len(kinds) != 1:
                 raise UsageError(f"the schema at {at} has {_listed(schema)} and no type; say its type")
