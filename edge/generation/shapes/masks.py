@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from edge.generation.shapes.automaton import Automaton
 from edge.generation.shapes.pushdown import DONE, Frame, Head, Machine, State, Terminal
 
 Ids = NDArray[np.int32]
+_OPEN = 1 << 30
 _NONE: Ids = np.zeros(0, dtype=np.int32)
 _CACHE_BYTES = 64 << 20  # of all masks of one language, and of what its vocabulary shares; then: anew
 _MAX_STATES = 50_000
@@ -50,51 +52,85 @@ class Pieces:
         """What fits into a terminal from one of its states on; remembered."""
         found = self._within.get(place)
         if found is None:
-            found = self._computed(place)
-            self._held += found.inside.nbytes + 200 * len(found.beyond)
+            *rest, left, needed = place
+            free: Place = (*rest, None, 0)
+            found = self._walked(place) if place == free else self.within(free).limited(left, needed)
+            self._held += found.inside.nbytes * 3 + 200 * len(found.beyond)
             if self._held > _CACHE_BYTES:
                 self._within.clear()
-                self._held = found.inside.nbytes
+                self._held = 0
             self._within[place] = found
         return found
 
-    def _computed(self, place: Place) -> Within:
-        automaton, body, state, left, needed = place
-        table, accepts, start = automaton.table, automaton.accepts, automaton.start
+    def _walked(self, place: Place) -> Within:
+        """All pieces through the table at once, one byte after the other."""
+        automaton, body, state, _, _ = place
+        table, accepts = automaton.table, automaton.accepts
         heads = [np.arange(self._starts[b], self._starts[b + 1]) for b in np.flatnonzero(table[state])]
         rows = np.concatenate([np.zeros(0, dtype=np.intp), *heads])
         states = np.full(len(rows), state, dtype=np.int32)
-        counts = np.zeros(len(rows), dtype=np.int32)
-        inside, beyond = [rows[:0]], defaultdict(list)
+        counts, room, closed = (np.zeros(len(rows), dtype=np.int32) for _ in range(3))
+        closed += _OPEN
+        inside, beyond = [(rows[:0], room[:0], closed[:0])], []
         for at in range(self.longest):
             if not len(rows):
                 break
             data = self._flat[self._offsets[rows] + at]
             targets = table[states, data]
             if body >= 0:
-                quotes, inner = data == 0x22, states == body
-                good = targets != 0
-                good &= ~inner | np.where(quotes, counts >= needed, True if left is None else counts < left)
-                counts += (targets == body) & (states != start)
-                rows, targets, counts = rows[good], targets[good], counts[good]
-            else:
-                alive = targets != 0
-                rows, targets, counts = rows[alive], targets[alive], counts[alive]
-            ended = self.lengths[rows] == at + 1
-            inside.append(rows[ended])
-            rows, states, counts = rows[~ended], targets[~ended], counts[~ended]
-            for row in rows[accepts[states]].tolist():
-                token = int(self.ids[row])
-                beyond[self.bytes[token][at + 1 :]].append(token)
-        return Within(np.sort(self.ids[np.concatenate(inside)]), dict(beyond))
+                inner, quotes = states == body, data == 0x22
+                room = np.where(inner & ~quotes, counts + 1, room)
+                closed = np.where(inner & quotes, counts, closed)
+                counts = counts + ((targets == body) & (states != automaton.start))
+            alive, ended = targets != 0, self.lengths[rows] == at + 1
+            inside.append(tuple(part[alive & ended] for part in (rows, room, closed)))  # type: ignore[arg-type]
+            on = alive & ~ended
+            rows, states, counts, room, closed = (part[on] for part in (rows, targets, counts, room, closed))
+            for i in np.flatnonzero(accepts[states]).tolist():
+                token = int(self.ids[rows[i]])
+                beyond.append(Beyond(self.bytes[token][at + 1 :], token, int(room[i]), int(closed[i])))
+        rows, room, closed = (np.concatenate(parts) for parts in zip(*inside, strict=True))
+        order = np.argsort(self.ids[rows])
+        return Within(self.ids[rows][order], room[order], closed[order], tuple(beyond))
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """An id whose piece reaches beyond a terminal."""
+
+    rest: bytes  # what it says there
+    token: int
+    room: int
+    closed: int
 
 
 @dataclass(frozen=True)
 class Within:
-    """Ids that end inside of a terminal, and those that reach beyond, by what they say there."""
+    """Ids that end inside of a terminal, and those that reach beyond it.
+
+    Of a counted string: `room`, the characters that must still be free for an id, and `closed`, those that it
+    wrote when it closed the string (`_OPEN` where it did not).
+    """
 
     inside: Ids
-    beyond: dict[bytes, list[int]]
+    room: Ids
+    closed: Ids
+    beyond: tuple[Beyond, ...]
+
+    def limited(self, left: int | None, needed: int) -> Within:
+        """Those that fit where `left` characters may still come (None = any number) and `needed` must."""
+        most = _OPEN if left is None else left
+        fit = (self.room <= most) & (self.closed >= needed)
+        beyond = tuple(one for one in self.beyond if one.room <= most and one.closed >= needed)
+        return Within(self.inside[fit], self.room[fit], self.closed[fit], beyond)
+
+    @cached_property
+    def by_rest(self) -> dict[bytes, list[int]]:
+        """The ids beyond, by what they say there."""
+        found = defaultdict(list)
+        for one in self.beyond:
+            found[one.rest].append(one.token)
+        return dict(found)
 
 
 @dataclass(frozen=True)
@@ -145,7 +181,7 @@ class Language:
         if not within.beyond:
             return _NONE
         after, found = self.machine.after(rest), []
-        for data, tokens in within.beyond.items():
+        for data, tokens in within.by_rest.items():
             if self.machine.run(after, data) is not None:
                 found += tokens
         return np.array(sorted(found), dtype=np.int32)
