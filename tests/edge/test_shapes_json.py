@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from typing import Any
@@ -291,6 +292,40 @@ def test_what_a_schema_allows_and_what_not(schema: Any, good: list[str], bad: li
 def test_what_cannot_be_honoured_is_refused_by_name(schema: Any, named: str) -> None:
     with pytest.raises(UsageError, match=named):
         machine(schema)
+
+
+@pytest.mark.parametrize("keyword", [
+    "type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties", "required", "additionalProperties",
+    "items", "prefixItems", "minItems", "maxItems", "minLength", "maxLength", "pattern", "format", "minimum",
+    "maximum", "exclusiveMinimum", "exclusiveMaximum", "nullable", "$defs", "title",
+])  # fmt: skip
+def test_malformed_schemas_are_refused_or_honoured_but_never_crash(keyword: str) -> None:
+    values: list[Any] = [
+        None,
+        True,
+        -1,
+        2.5,
+        1e300,
+        "",
+        "x",
+        "string",
+        [],
+        [[]],
+        [{}],
+        [None],
+        {},
+        {"a": 1},
+        {"a": []},
+    ]
+    for value in values:
+        for beside in ({}, {"type": "string"}, {"type": "object"}, {"type": "array"}, {"type": "integer"}):
+            with contextlib.suppress(UsageError):
+                machine({**beside, keyword: value})
+
+
+def test_a_nullable_const_is_not_disjoint_from_null() -> None:
+    with pytest.raises(UsageError, match="oneOf"):
+        machine({"oneOf": [{"const": 1, "nullable": True}, {"const": None}]})
 
 
 def test_a_schema_nested_without_end_is_refused() -> None:
