@@ -295,7 +295,8 @@ def test_what_cannot_be_honoured_is_refused_by_name(schema: Any, named: str) -> 
 
 
 @pytest.mark.parametrize("keyword", [
-    "type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties", "required", "additionalProperties",
+    "type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties", "required",
+    "additionalProperties",
     "items", "prefixItems", "minItems", "maxItems", "minLength", "maxLength", "pattern", "format", "minimum",
     "maximum", "exclusiveMinimum", "exclusiveMaximum", "nullable", "$defs", "title",
 ])  # fmt: skip

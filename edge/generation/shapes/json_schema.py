@@ -273,12 +273,11 @@ class _Compiler:
     def _object(self, schema: Mapping[str, Any], at: str) -> Node:
         properties, required = schema.get("properties", {}), schema.get("required", [])
         more = schema.get("additionalProperties", True)
-        if (
-            not isinstance(properties, dict)
-            or not isinstance(required, list)
-            or set(map(type, required)) - {str}
-        ):
-            raise UsageError(f"the object at {at} needs properties as an object and required as a list")
+        named = isinstance(required, list) and all(isinstance(name, str) for name in required)
+        if not isinstance(properties, dict) or not named:
+            raise UsageError(
+                f"the object at {at} needs properties as an object and required as a list of keys"
+            )
         missing = [name for name in required if name not in properties]
         if missing and more is False:
             raise UsageError(f"the object at {at} requires {missing[0]!r}, which it does not allow")
