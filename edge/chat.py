@@ -12,8 +12,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -24,59 +24,24 @@ from edge.events import (
     Finished,
     Reply,
     Score,
-    TokenLogprob,
     ToolCall,
 )
-from edge.frontends.base import Frontend
 from edge.generation.constraints import Grammar, Kind
-from edge.generation.decode import Decoder, Request
+from edge.generation.decode import Request
 from edge.generation.gather import gather, incomplete
-from edge.generation.prompt import Layout, Piece, Turn
+from edge.generation.prompt import Piece, Turn
 from edge.generation.reply import Router
 from edge.generation.sampling import Sampler, checked
-from edge.generation.shapes.languages import Languages
 from edge.generation.shapes.masks import Matcher
 from edge.generation.shapes.python_types import described
 from edge.messages import Audio, Image, Message, Part, Text, Video, as_part
 from edge.options import SamplingOptions
 from edge.segments import Segment, TokenSegment
 from edge.tools import Toolbox, read_native, read_protocol, told
-from edge.vocabulary import Vocabulary
+from edge.wiring import Wiring, scored
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-DEFAULTS: Mapping[str, SamplingOptions] = {  # where the manifest says nothing (native-model.md)
-    "text": SamplingOptions(temperature=0.7, top_p=0.9),
-    "image": SamplingOptions(temperature=1.0, top_k=128, guidance=2.5),
-    "audio": SamplingOptions(temperature=0.8, top_k=50, repetition_penalty=1.1, repetition_window=64),
-    "video": SamplingOptions(temperature=1.0, top_k=128, guidance=2.5),
-    "exact": SamplingOptions(temperature=0.0, guidance=1.0),
-}
 _WORDS = {"text": "text", "image": "pictures", "audio": "sound", "video": "video"}
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """What a chat runs on: a loaded model's parts, put together by `edge.model`."""
-
-    name: str
-    decoder: Decoder
-    layout: Layout
-    vocabulary: Vocabulary
-    frontends: Mapping[str, Frontend]  # by kind
-    reads: frozenset[str]
-    makes: frozenset[str]
-    sampling: Mapping[str, SamplingOptions] = field(default_factory=dict)  # by modality, and "exact"
-    null_prompt: tuple[int, ...] = ()  # the empty prompt of guidance
-    start: tuple[int, ...] = ()  # what stands before a bare text: the begin-of-text id
-
-    @cached_property
-    def languages(self) -> Languages:
-        """Compiled schemas and patterns."""
-        return Languages(self.layout.tokenizer.piece, self.vocabulary)
-
-    def defaults(self, kind: str) -> SamplingOptions:
-        """What the manifest says for a modality, over the house's own."""
-        return self.sampling.get(kind, SamplingOptions()).over(DEFAULTS[kind])
 
 
 @dataclass(frozen=True)
@@ -421,13 +386,6 @@ class Chat:
         answer = Message("assistant", tuple(router.parts) or (Text(""),))
         self._said[answer] = TokenSegment(tuple(router.ids))
         self.history += [message, answer]
-
-
-def scored(wiring: Wiring, prompt: Sequence[Segment], ids: Sequence[int]) -> Score:
-    """The logprobs of ids after a prompt."""
-    piece = wiring.layout.tokenizer.piece
-    steps = wiring.decoder.score(prompt, ids)
-    return Score(tuple(TokenLogprob(s.token, piece(s.token), s.logprob or 0.0) for s in steps))
 
 
 def _kind(part: Part) -> str:

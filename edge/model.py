@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Any
 
 from edge import store
-from edge.chat import Wiring
 from edge.engines.base import Engine
 from edge.engines.llama_cpp import LlamaCppEngine
 from edge.errors import IntegrityError, UsageError
@@ -30,6 +29,7 @@ from edge.options import EngineOptions, SamplingOptions
 from edge.segments import EmbeddingSegment, TokenSegment
 from edge.tasks import Tasks
 from edge.vocabulary import MediaKind, Vocabulary
+from edge.wiring import Wiring
 
 Codec = ImageCodec | AudioCodec | VideoCodec
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.chat import Chat, Wiring, scored
+from edge.chat import Chat
 from edge.engines.base import Embeds
 from edge.errors import EdgeError, UsageError
 from edge.events import AudioChunk, ImageMade, Score, VideoMade
@@ -27,6 +27,7 @@ from edge.media.video import Clip
 from edge.messages import Audio, Image, Video
 from edge.options import SamplingOptions
 from edge.segments import TokenSegment
+from edge.wiring import Wiring, scored
 
 Made = TypeVar("Made", ImageMade, AudioChunk, VideoMade)
 PROMPTS: Mapping[str, str] = {  # where the manifest says nothing

@@ -17,6 +17,7 @@ from typing import Any
 from edge.errors import UsageError
 from edge.generation.shapes import pattern as patterns
 from edge.generation.shapes.automaton import ANY, Expression, Many, Or, integers, raw
+from edge.generation.shapes.disjoint import TYPES, disjoint, is_a, resolved
 from edge.generation.shapes.json_text import (
     LARGEST,
     NUMBER,
@@ -35,7 +36,6 @@ from edge.generation.shapes.pushdown import Alt, Machine, Node, Ref, Terminal
 
 MAX_BYTES = 1 << 18  # of a schema as JSON
 MAX_ITEMS = 2000  # of an array with a bound
-_TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
 _ANNOTATIONS = frozenset((
     "title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly",
     "discriminator", "$schema", "$id", "$comment", "$defs", "definitions",
@@ -143,9 +143,9 @@ class _Compiler:
             kinds = [kind for kind, words in _OF_TYPE.items() if words & schema.keys()]
             if len(kinds) != 1:
                 raise UsageError(f"the schema at {at} has {_listed(schema)} and no type; say its type")
-        wrong = [kind for kind in kinds if kind not in _TYPES]
+        wrong = [kind for kind in kinds if kind not in TYPES]
         if wrong or not kinds:
-            raise UsageError(f"the schema at {at} has the type {given!r}, expected of {', '.join(_TYPES)}")
+            raise UsageError(f"the schema at {at} has the type {given!r}, expected of {', '.join(TYPES)}")
         return kinds
 
     # --- combinations -----------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class _Compiler:
             raise UsageError(f"the schema at {at} has a $ref that is no text: {name!r}")
         if name not in self._definitions:
             self._definitions[name] = Alt()  # a recursive definition finds itself here
-            self._definitions[name] = self._node(_resolved(self._schema, name, at), name)
+            self._definitions[name] = self._node(resolved(self._schema, name, at), name)
         return Ref(name, self._definitions)
 
     def _values(self, schema: Mapping[str, Any], values: Any, at: str) -> Node:
@@ -163,7 +163,7 @@ class _Compiler:
             raise UsageError(f"the schema at {at} needs at least one value")
         given = schema.get("type")
         kinds = given if isinstance(given, list) else [given]
-        fit = [value for value in values if given is None or any(_is(value, kind) for kind in kinds)]
+        fit = [value for value in values if given is None or any(is_a(value, kind) for kind in kinds)]
         if not fit:
             raise UsageError(f"the schema at {at} has no value of the type {given!r}")
         return terminal(Or(tuple(constant(value) for value in fit)))
@@ -175,10 +175,9 @@ class _Compiler:
 
     def _one_of(self, schemas: Any, at: str) -> Node:
         node = self._any_of(schemas, at)
-        resolved = [self._looked_up(schema, at) for schema in schemas]
-        for i, one in enumerate(resolved):
-            for other in resolved[i + 1 :]:
-                if not self._disjoint(one, other, at):
+        for i, one in enumerate(schemas):
+            for other in schemas[i + 1 :]:
+                if not disjoint(self._schema, one, other, at):
                     raise UsageError(
                         f"oneOf at {at} cannot be honoured: two of its schemas may match one value; use "
                         "anyOf, or give each a required property with a const of its own"
@@ -191,43 +190,6 @@ class _Compiler:
                 f"allOf at {at} cannot be honoured but with a single schema; merge them into one"
             )
         return self._node(schemas[0], f"{at}/0")
-
-    def _looked_up(self, schema: Any, at: str) -> Mapping[str, Any]:
-        seen: set[str] = set()
-        while isinstance(schema, dict) and "$ref" in schema and schema["$ref"] not in seen:
-            seen.add(schema["$ref"])
-            schema = _resolved(self._schema, schema["$ref"], at)
-        return schema if isinstance(schema, dict) else {}
-
-    def _disjoint(self, one: Mapping[str, Any], other: Mapping[str, Any], at: str, deep: int = 3) -> bool:
-        """Whether surely no value matches both."""
-        values, others = _allowed_values(one), _allowed_values(other)
-        if values is not None and others is not None:
-            return not any(_same(a, b) for a in values for b in others)
-        types = [{kind for kind in _TYPES if self._may_be(schema, kind)} for schema in (one, other)]
-        if not types[0] & types[1]:
-            return True
-        if types[0] & types[1] != {"object"} or deep == 0:
-            return False
-        shared = set(one.get("required", ())) & set(other.get("required", ()))
-        pairs = [
-            [self._looked_up(schema.get("properties", {}).get(name, {}), at) for schema in (one, other)]
-            for name in shared
-        ]
-        return any(self._disjoint(a, b, at, deep - 1) for a, b in pairs)
-
-    def _may_be(self, schema: Mapping[str, Any], kind: str) -> bool:
-        values = _allowed_values(schema)
-        if values is not None:
-            return any(_is(value, kind) for value in values)
-        given = schema.get("type")
-        if given is None or {"anyOf", "oneOf", "allOf", "$ref"} & schema.keys():
-            return True
-        kinds = [
-            *(given if isinstance(given, list) else [given]),
-            *(["null"] if schema.get("nullable") else []),
-        ]
-        return kind in kinds or (kind in ("integer", "number") and bool({"integer", "number"} & set(kinds)))
 
     # --- types ------------------------------------------------------------------------------------
 
@@ -275,7 +237,7 @@ class _Compiler:
                 raise UsageError(f"the pattern at {at} is {schema['pattern']!r}, expected text")
             limits.append(patterns.parse(schema["pattern"]))
         if "format" in schema:
-            if schema["format"] not in _FORMATS:
+            if not isinstance(schema["format"], str) or schema["format"] not in _FORMATS:
                 raise UsageError(
                     f"format {schema['format']!r} at {at} cannot be honoured, only {', '.join(_FORMATS)}; "
                     "say it as a pattern"
@@ -311,8 +273,11 @@ class _Compiler:
     def _object(self, schema: Mapping[str, Any], at: str) -> Node:
         properties, required = schema.get("properties", {}), schema.get("required", [])
         more = schema.get("additionalProperties", True)
-        if not isinstance(properties, dict) or not isinstance(required, list):
-            raise UsageError(f"the object at {at} needs properties as an object and required as a list")
+        named = isinstance(required, list) and all(isinstance(name, str) for name in required)
+        if not isinstance(properties, dict) or not named:
+            raise UsageError(
+                f"the object at {at} needs properties as an object and required as a list of keys"
+            )
         missing = [name for name in required if name not in properties]
         if missing and more is False:
             raise UsageError(f"the object at {at} requires {missing[0]!r}, which it does not allow")
@@ -359,46 +324,6 @@ def _ordered(low: int, high: int, at: str) -> tuple[int, int]:
     if low > high:
         raise UsageError(f"the schema at {at} allows no number of up to 15 digits: {low} is above {high}")
     return low, high
-
-
-def _resolved(schema: Any, name: str, at: str) -> Any:
-    """What a reference inside of this schema points at."""
-    found = schema
-    steps = name[2:].split("/") if name.startswith("#/") else [] if name == "#" else None
-    if steps is None:
-        raise UsageError(
-            f"$ref {name!r} at {at} cannot be honoured: only references inside of the schema can"
-        )
-    for step in steps:
-        step = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list) and step.isdigit() and int(step) < len(found):
-            found = found[int(step)]
-        elif isinstance(found, dict) and step in found:
-            found = found[step]
-        else:
-            raise UsageError(f"$ref {name!r} at {at} points at nothing")
-    return found
-
-
-def _allowed_values(schema: Mapping[str, Any]) -> list[Any] | None:
-    if "const" in schema:
-        return [schema["const"]]
-    return schema["enum"] if isinstance(schema.get("enum"), list) else None
-
-
-def _is(value: Any, kind: Any) -> bool:
-    """Whether a JSON value is of a type; 1 and 1.0 are one number, True is none."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    tests = {
-        "object": isinstance(value, dict), "array": isinstance(value, list), "string": isinstance(value, str),
-        "integer": number and value == int(value), "number": number,
-        "boolean": isinstance(value, bool), "null": value is None,
-    }  # fmt: skip
-    return tests.get(kind, False)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def _listed(schema: Mapping[str, Any]) -> str:

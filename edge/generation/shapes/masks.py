@@ -9,7 +9,6 @@ Ignorance: where the language comes from, logits, chat.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ from edge.generation.shapes.automaton import Automaton
 from edge.generation.shapes.pushdown import DONE, Frame, Head, Machine, State, Terminal
 
 Ids = NDArray[np.int32]
+_OPEN = 1 << 30
 _NONE: Ids = np.zeros(0, dtype=np.int32)
 _CACHE_BYTES = 64 << 20  # of all masks of one language, and of what its vocabulary shares; then: anew
 _MAX_STATES = 50_000
@@ -50,56 +50,92 @@ class Pieces:
         """What fits into a terminal from one of its states on; remembered."""
         found = self._within.get(place)
         if found is None:
-            found = self._computed(place)
-            self._held += found.inside.nbytes + 200 * len(found.beyond)
+            automaton, body, state, left, needed = place
+            free = (automaton, body, state, None, 0)
+            found = self._walked(place) if place == free else self.within(free).limited(left, needed)
+            self._held += 12 * len(found.inside.ids) + 100 * len(found.which)
             if self._held > _CACHE_BYTES:
                 self._within.clear()
-                self._held = found.inside.nbytes
+                self._held = 0
             self._within[place] = found
         return found
 
-    def _computed(self, place: Place) -> Within:
-        automaton, body, state, left, needed = place
-        table, accepts, start = automaton.table, automaton.accepts, automaton.start
+    def _walked(self, place: Place) -> Within:
+        """All pieces through the table at once, one byte after the other."""
+        automaton, body, state, _, _ = place
+        table, accepts = automaton.table, automaton.accepts
         heads = [np.arange(self._starts[b], self._starts[b + 1]) for b in np.flatnonzero(table[state])]
         rows = np.concatenate([np.zeros(0, dtype=np.intp), *heads])
         states = np.full(len(rows), state, dtype=np.int32)
-        counts = np.zeros(len(rows), dtype=np.int32)
-        inside, beyond = [rows[:0]], defaultdict(list)
+        counts, room, closed = (np.zeros(len(rows), dtype=np.int32) for _ in range(3))
+        closed += _OPEN
+        inside, beyond = [(rows[:0], room[:0], closed[:0])], [(rows[:0], room[:0], closed[:0])]
+        rests: dict[bytes, int] = {}
+        which: list[int] = []
         for at in range(self.longest):
             if not len(rows):
                 break
             data = self._flat[self._offsets[rows] + at]
             targets = table[states, data]
             if body >= 0:
-                quotes, inner = data == 0x22, states == body
-                good = targets != 0
-                good &= ~inner | np.where(quotes, counts >= needed, True if left is None else counts < left)
-                counts += (targets == body) & (states != start)
-                rows, targets, counts = rows[good], targets[good], counts[good]
-            else:
-                alive = targets != 0
-                rows, targets, counts = rows[alive], targets[alive], counts[alive]
-            ended = self.lengths[rows] == at + 1
-            inside.append(rows[ended])
-            rows, states, counts = rows[~ended], targets[~ended], counts[~ended]
-            for row in rows[accepts[states]].tolist():
-                token = int(self.ids[row])
-                beyond[self.bytes[token][at + 1 :]].append(token)
-        return Within(np.sort(self.ids[np.concatenate(inside)]), dict(beyond))
+                inner, quotes = states == body, data == 0x22
+                room = np.where(inner & ~quotes, counts + 1, room)
+                closed = np.where(inner & quotes, counts, closed)
+                counts = counts + ((targets == body) & (states != automaton.start))
+            alive, ended = targets != 0, self.lengths[rows] == at + 1
+            inside.append((rows[alive & ended], room[alive & ended], closed[alive & ended]))
+            on = alive & ~ended
+            rows, states, counts, room, closed = rows[on], targets[on], counts[on], room[on], closed[on]
+            split = accepts[states]
+            beyond.append((rows[split], room[split], closed[split]))
+            tails = (self.bytes[token][at + 1 :] for token in self.ids[rows[split]].tolist())
+            which += [rests.setdefault(tail, len(rests)) for tail in tails]
+        return Within(
+            self._gathered(inside), self._gathered(beyond), tuple(rests), np.array(which, dtype=np.int32)
+        )
+
+    def _gathered(self, parts: list[tuple[Ids, Ids, Ids]]) -> Fit:
+        rows, room, closed = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return Fit(self.ids[rows], room, closed)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Ids that fit; and of a counted string, by id: the characters that must still be free for it (`room`),
+    and how many it wrote before it closed the string (`closed`, `_OPEN` where it did not)."""
+
+    ids: Ids
+    room: Ids
+    closed: Ids
+
+    def within(self, left: int | None, needed: int) -> NDArray[np.bool_]:
+        """Which fit where `left` characters may still come (None = any number) and `needed` must."""
+        return (self.room <= (_OPEN if left is None else left)) & (self.closed >= needed)
+
+    def only(self, kept: NDArray[np.bool_]) -> Fit:
+        """Some of them."""
+        return Fit(self.ids[kept], self.room[kept], self.closed[kept])
 
 
 @dataclass(frozen=True)
 class Within:
-    """Ids that end inside of a terminal, and those that reach beyond, by what they say there."""
+    """Ids that end inside of a terminal, and those that reach beyond it: there they say `rests[which]`."""
 
-    inside: Ids
-    beyond: dict[bytes, list[int]]
+    inside: Fit
+    beyond: Fit
+    rests: tuple[bytes, ...]
+    which: Ids
+
+    def limited(self, left: int | None, needed: int) -> Within:
+        """Those that fit a counted string with these limits."""
+        kept = self.beyond.within(left, needed)
+        inside = self.inside.only(self.inside.within(left, needed))
+        return Within(inside, self.beyond.only(kept), self.rests, self.which[kept])
 
 
 @dataclass(frozen=True)
 class Mask:
-    """The ids that may come, in order, and whether the text may end here."""
+    """The ids that may come, each once, and whether the text may end here."""
 
     ids: Ids
     complete: bool
@@ -111,6 +147,7 @@ class Language:
     def __init__(self, machine: Machine, pieces: Pieces) -> None:
         self.machine, self.pieces = machine, pieces
         self._masks: dict[tuple[frozenset[tuple[Place, Frame | None]], bool], Mask] = {}
+        self._fits: dict[tuple[int, Frame | None], tuple[tuple[bytes, ...], NDArray[np.bool_]]] = {}
         self._bytes = 0
 
     def mask(self, state: State) -> Mask:
@@ -132,23 +169,23 @@ class Language:
         for head in state.heads - {DONE}:
             assert head.terminal is not None
             within = self.pieces.within(self._place(head.terminal, head))
-            parts += [part for part in (within.inside, self._reaching(within, head.rest)) if len(part)]
-        if not parts and not state.complete:
+            reaching = within.beyond.ids[self._fitting(within.rests, head.rest)[within.which]]
+            parts.append(np.concatenate((within.inside.ids, reaching)))
+        ids = parts[0] if len(parts) == 1 else np.unique(np.concatenate([_NONE, *parts]))
+        if not len(ids) and not state.complete:
             raise UsageError(
                 "this model's vocabulary cannot write what the schema or pattern needs next; change it"
             )
-        ids = parts[0] if len(parts) == 1 else np.unique(np.concatenate([_NONE, *parts]))
         return Mask(ids, state.complete)
 
-    def _reaching(self, within: Within, rest: Frame | None) -> Ids:
-        """The ids of pieces that go on after the terminal, and fit there."""
-        if not within.beyond:
-            return _NONE
-        after, found = self.machine.after(rest), []
-        for data, tokens in within.beyond.items():
-            if self.machine.run(after, data) is not None:
-                found += tokens
-        return np.array(sorted(found), dtype=np.int32)
+    def _fitting(self, rests: tuple[bytes, ...], after: Frame | None) -> NDArray[np.bool_]:
+        """Which of the rests of pieces can be said after a terminal."""
+        key = (id(rests), after)
+        if key not in self._fits or self._fits[key][0] is not rests:
+            state = self.machine.after(after)
+            fits = np.array([self.machine.run(state, rest) is not None for rest in rests], dtype=np.bool_)
+            self._fits[key] = (rests, fits)
+        return self._fits[key][1]
 
     def _place(self, terminal: Terminal, head: Head) -> Place:
         """Where a head stands; characters further away than the longest piece reaches are as good as many."""
@@ -160,6 +197,7 @@ class Language:
 
     def _forget(self) -> None:
         self._masks.clear()
+        self._fits.clear()
         self.machine.forget()
         self._bytes = 0
 
