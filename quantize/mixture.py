@@ -69,7 +69,7 @@ def bands(header: GgufHeader, rows: Rows) -> int:
 
 def remembered(bench: Bench, groups: list[Group], progress: Progress) -> Sensitivity:
     """Measured now, or by an earlier run on the same model and rows. Errors as `choose`."""
-    name = sensitivity.digest(bench.source, bench.rows, groups)
+    name = sensitivity.digest(bench, groups)
     path = hardware.home() / "sensitivity" / f"{name}.json"
     found = sensitivity.load(path, name, groups)
     if found is None:

@@ -5,8 +5,9 @@ Ignorance: budgets. Does not see how errors of two groups meet: `budget` correct
 
 A group's divergence is measured with that group alone in a small type and everything else in f16, at two
 anchor types. In between and beyond, it follows the expected squared error of the group's matrix products
-(importance x rounding error squared), on a straight line in both logarithms: near the reference the
-divergence is a quadratic form of the error, so the line's slope is 1 where the anchors do not say otherwise.
+(importance x rounding error squared). Near the reference the divergence is a quadratic form of the error, so
+it is a straight line: a floor, which the rounding of the activations leaves in every type, and a slope. Where
+the anchors leave no floor, it is a power of the error through both.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ Found = Mapping[str, Mapping[str, float]]  # modality: {"divergence": nats, "agr
 class Sensitivity:
     """Of one model, on certain rows."""
 
-    source: str  # digest of the model and the rows
+    source: str  # `digest` of what was measured
     measured: Mapping[str, Mapping[str, Found]]  # group: anchor type: what was found
     errors: Mapping[str, Mapping[str, float]]  # tensor: type: expected squared error
 
@@ -55,7 +56,7 @@ class Sensitivity:
             (self.error(group, anchor), max(mean(found, "divergence"), _FLOOR))
             for anchor, found in self.measured[group.name].items()
         )
-        return _on_line(self.error(group, kind), anchors)
+        return _through(anchors, self.error(group, kind))
 
     def to_json(self) -> str:
         """The text of the file."""
@@ -63,6 +64,7 @@ class Sensitivity:
 
 
 _FLOOR = 1e-9  # nats: below llama.cpp's own noise
+_STEEPEST = 1.5  # a steeper curve is noise of a tiny group
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,13 @@ def worst(found: Found) -> float:
     return max(values["divergence"] for values in found.values())
 
 
-def digest(model: Path, rows: Rows, groups: Sequence[Group]) -> str:
-    """What a sensitivity belongs to: the f16 model's bytes, the rows, the groups."""
-    found = hashlib.sha256(f"{_VERSION} {rows.digest} {[g.name for g in groups]}".encode())
-    with model.open("rb") as file:
-        while piece := file.read(1 << 22):
-            found.update(piece)
+def digest(bench: Bench, groups: Sequence[Group]) -> str:
+    """What a sensitivity belongs to: the bytes of model and importance matrix, the rows, the groups."""
+    found = hashlib.sha256(f"{_VERSION} {bench.rows.digest} {[g.name for g in groups]}".encode())
+    for path in (bench.source, bench.imatrix):
+        with path.open("rb") as file:
+            while piece := file.read(1 << 22):
+                found.update(piece)
     return found.hexdigest()
 
 
@@ -178,14 +181,14 @@ def _errors(bench: Bench, groups: Sequence[Group], progress: Progress) -> dict[s
     return errors
 
 
-def _on_line(error: float, points: Sequence[tuple[float, float]]) -> float:
-    """The height at `error` of the line through two (error, divergence) points, in logarithms."""
+def _through(points: Sequence[tuple[float, float]], error: float) -> float:
+    """Divergence at `error` on the curve through two (error, divergence) points."""
     (left, low), (right, high) = points[0], points[-1]
-    if error <= 0:
-        return 0.0
-    if left <= 0:
+    if not 0 < left < right:
         return high * error / right if right > 0 else 0.0
-    slope = math.log(high / low) / math.log(right / left) if right > left else 1.0
-    slope = min(max(slope, 0.5), 1.5)  # a steeper or flatter one is noise of a tiny group
+    steepness = math.log(high / low) / math.log(right / left)
+    if steepness <= 1:
+        slope = max(high - low, 0.0) / (right - left)
+        return max(low - slope * left, 0.0) + slope * error
     near, at = (left, low) if error < math.sqrt(left * right) else (right, high)
-    return float(at * (error / near) ** slope)
+    return float(at * (error / near) ** min(steepness, _STEEPEST))

@@ -93,6 +93,24 @@ def test_a_prediction_is_the_measurement_at_the_anchors_and_falls_with_bits(grou
     assert found.divergence(group, "Q8_0") == pytest.approx(4 * found.error(group, "Q8_0"))
 
 
+def test_a_floor_stays_in_every_type_and_a_steep_curve_is_followed(groups: list[Group]) -> None:
+    plain, group = known(groups), groups[3]
+    low, high = (plain.error(group, kind) for kind in ("Q5_K", "Q3_K"))
+
+    def with_anchors(at_low: float, at_high: float) -> Sensitivity:
+        found = {k: {"text": {"divergence": d, "agreement": 1.0}}
+                 for k, d in (("Q5_K", at_low), ("Q3_K", at_high))}  # fmt: skip
+        return Sensitivity("s", {**plain.measured, group.name: found}, plain.errors)
+
+    floored = with_anchors(0.1 + low, 0.1 + high)
+    assert floored.divergence(group, "Q8_0") == pytest.approx(0.1, rel=0.01)
+    assert floored.divergence(group, "Q2_K") == pytest.approx(0.1 + plain.error(group, "Q2_K"))
+    steep = with_anchors(low**1.2, high**1.2)
+    assert steep.divergence(group, "Q2_K") == pytest.approx(plain.error(group, "Q2_K") ** 1.2)
+    falling = with_anchors(0.2, 0.1)  # noise
+    assert 0 <= falling.divergence(group, "Q8_0") <= falling.divergence(group, "Q2_K")
+
+
 @pytest.mark.parametrize("megabytes", [0.75, 0.9, 1.2, 1.7, 3.0])
 def test_no_plan_is_over_its_size_and_a_larger_one_is_not_worse(
     megabytes: float, header: GgufHeader, groups: list[Group]
