@@ -30,7 +30,16 @@ def test_the_bundle_holds_what_its_manifest_lists_and_nothing_else(tiny_bundle: 
     manifest = manifests.load(tiny_bundle)
     listed = {entry.path for entry in manifest.files.values()} | {manifests.FILE_NAME}
     assert {p.name for p in tiny_bundle.iterdir()} == listed
-    expected = {"decoder", "importance", *tiny.CODECS, "tokenizer", "chat_template", "licence", "report", "report_page"}
+    expected = {
+        "decoder",
+        "importance",
+        *tiny.CODECS,
+        "tokenizer",
+        "chat_template",
+        "licence",
+        "report",
+        "report_page",
+    }
     assert set(manifest.files) == expected
     assert manifest.vocabulary == NATIVE
     assert manifest.recipe == {"name": "int4", "type": "Q4_K_M"}
