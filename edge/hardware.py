@@ -198,7 +198,7 @@ def probe(command: Sequence[str] = PROBE, *, path: Path | None = None) -> Verdic
     """
     where = path or home() / "probe.json"
     known = _remembered(where)
-    key = _machine_key()
+    key = machine_key()
     entry = known.get(key)
     if isinstance(entry, dict) and isinstance(entry.get("ok"), bool):
         return Verdict(entry["ok"], str(entry.get("how", "")))
@@ -240,7 +240,7 @@ def _run(command: Sequence[str]) -> Verdict:
     return Verdict(False, how, lasting=number in _CRASHES)
 
 
-def _machine_key() -> str:
+def machine_key() -> str:
     """The engine's build and a hash of the processor's flags: a new build or machine is probed anew."""
     flags = hashlib.sha256(" ".join(sorted(cpu_flags())).encode()).hexdigest()[:16]
     return f"{_engine_version()} {flags}"

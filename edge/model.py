@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Any
 
 from edge import store
-from edge.chat import Wiring
 from edge.engines.base import Engine
 from edge.engines.llama_cpp import LlamaCppEngine
 from edge.errors import IntegrityError, UsageError
@@ -30,6 +29,7 @@ from edge.options import EngineOptions, SamplingOptions
 from edge.segments import EmbeddingSegment, TokenSegment
 from edge.tasks import Tasks
 from edge.vocabulary import MediaKind, Vocabulary
+from edge.wiring import Wiring
 
 Codec = ImageCodec | AudioCodec | VideoCodec
 
@@ -202,12 +202,13 @@ def _wired(known: Manifest, native: LlamaCppEngine, codecs: tuple[Codec, ...], t
         makes=frozenset(able & set(known.modalities["out"])),
         sampling={kind: _options(kind, values) for kind, values in known.sampling.items()},
         null_prompt=_null_prompt(layout),
+        start=(bos,) if bos >= 0 and (tokenizer.adds_bos() or vocabulary.blocks) else (),
     )
     return Model(known, wiring, native, codecs)
 
 
 def _options(kind: str, values: Mapping[str, Any]) -> SamplingOptions:
-    names = {f.name for f in fields(SamplingOptions)}
+    names = {f.name for f in fields(SamplingOptions)} - {"stop", "logit_bias", "logprobs"}
     stray = sorted(set(values) - names)
     wrong = [name for name, v in values.items() if v is not None and type(v) not in (int, float)]
     if stray or wrong:

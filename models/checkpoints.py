@@ -20,7 +20,7 @@ from edge.errors import UsageError
 from models.decoder import NORM_EPS, ROPE_THETA, Decoder
 from models.family import Member
 from quantize.checkpoint import Checkpoint, open_checkpoint
-from quantize.gguf_export import rope_base, rope_factors
+from quantize.gguf_metadata import rope_base, rope_scaling
 from quantize.tensor_names import Shape, check, table
 
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -46,7 +46,9 @@ def load(checkpoint: Checkpoint) -> Plain:
         UsageError: a Llama that `models.decoder` cannot compute. IntegrityError: tensors missing or misshapen.
     """
     model = Plain(_member(checkpoint))
-    check(table(Shape.of(checkpoint.config)), {n: t.shape for n, t in checkpoint.tensors.items()})
+    check(
+        table(checkpoint.architecture, checkpoint.config), {n: t.shape for n, t in checkpoint.tensors.items()}
+    )
     state = {
         name.removeprefix("model."): torch.from_numpy(checkpoint.read(name).astype("float32"))
         for name in checkpoint.tensors
@@ -61,9 +63,11 @@ def _member(checkpoint: Checkpoint) -> Member:
     wrong = [
         what
         for what, bad in {
+            "an architecture other than LlamaForCausalLM": config["architectures"] != ["LlamaForCausalLM"],
+            "biases": bool(config.get("attention_bias") or config.get("mlp_bias")),
             "an untied output head": not shape.tied,
             f"a rope base other than {ROPE_THETA:g}": rope_base(config) != ROPE_THETA,
-            "rope scaling": rope_factors(config, shape.head_width) is not None,
+            "rope scaling": rope_scaling(config)[0] != "default",
             f"a norm epsilon other than {NORM_EPS:g}": float(config["rms_norm_eps"]) != NORM_EPS,
             "heads wider than their share": shape.head_width * shape.heads != shape.width,
         }.items()

@@ -48,6 +48,24 @@ def building(output: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)  # what failed, or the bundle that was replaced
 
 
+@contextmanager
+def scratch(output: Path) -> Iterator[Path]:
+    """A fresh folder beside `output` that always vanishes: for work that makes no bundle.
+
+    Errors as `building`.
+    """
+    output = output.resolve()
+    check_target(output)
+    sweep(output)
+    folder = output.with_name(f"{output.name}.partial-{os.getpid()}")
+    with full_disk_named(output):
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def check_target(output: Path) -> None:
     """Refuse to build over anything but an old bundle or an empty folder."""
     if not output.parent.is_dir():

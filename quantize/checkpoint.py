@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from edge.errors import IntegrityError, NotFoundError, UsageError
 from edge.formats.manifest import CODECS
 from edge.vocabulary import Vocabulary
+from quantize import architectures
+from quantize.architectures import Architecture
 
 MAX_HEADER, MAX_ENTRIES = 100_000_000, 100_000  # bytes (safetensors' own cap), tensors per file
 MAX_JSON = (
@@ -52,12 +54,37 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder proven to be a plain Llama checkpoint."""
+    """A folder proven to be a checkpoint that Edge converts."""
 
     folder: Path
-    config: Mapping[str, Any]
+    architecture: Architecture
+    config: Mapping[str, Any]  # the decoder's, where config.json has several
     facts: Mapping[str, Any]  # edge.json; empty for a text-only model
     tensors: Mapping[str, StoredTensor]
+
+    @property
+    def ready(self) -> Path | None:
+        """A GGUF that holds the weights already; None: it must be written."""
+        return None
+
+    @property
+    def name(self) -> str:
+        return str(self.facts.get("name") or self.folder.resolve().name)
+
+    @property
+    def gguf(self) -> str:
+        """general.architecture."""
+        return self.architecture.gguf
+
+    @property
+    def context_length(self) -> int:
+        """Tokens over which GGUF computes what the checkpoint computes.
+
+        llama.cpp's `llama`, `qwen2` and `qwen3` attend to everything, so a sliding window ends it.
+        """
+        longest, window = int(self.config["max_position_embeddings"]), self.config.get("sliding_window")
+        slides = self.config.get("use_sliding_window", True) and type(window) is int and window > 0
+        return min(longest, window) if slides and window is not None else longest
 
     @property
     def size(self) -> int:
@@ -84,24 +111,47 @@ class Checkpoint:
         """A JSON file of the folder."""
         return read_json(self.folder / name)
 
+    def settings(self) -> dict[str, Any]:
+        """tokenizer_config.json; empty where there is none."""
+        name = "tokenizer_config.json"
+        return self.json(name) if (self.folder / name).is_file() else {}
+
+    def tokenizer(self) -> Path:
+        """tokenizer.json, else tokenizer.model."""
+        fast = self.folder / "tokenizer.json"
+        return fast if fast.is_file() else self.folder / "tokenizer.model"
+
+    def chat_template(self) -> str | None:
+        """The template's text: chat_template.jinja, else the one in tokenizer_config.json."""
+        path = self.folder / "chat_template.jinja"
+        if path.is_file():
+            return path.read_text(encoding="utf-8")
+        template = self.settings().get("chat_template")
+        return template if isinstance(template, str) else None
+
     def codecs(self) -> dict[str, Path]:
         """The float ONNX codec of every media modality that edge.json names, by role.
 
         Raises:
             NotFoundError: one is missing.
         """
-        modalities = self.facts.get("modalities", {})
-        found = {}
-        for (kind, way), role in CODECS.items():
-            if kind in modalities.get(way, ()):
-                path = self.folder / f"{role}.onnx"
-                if not path.is_file():
-                    raise NotFoundError(
-                        f"{self.folder} says that {kind} goes {way}, but {path.name} is missing; "
-                        "export the codecs into the folder first"
-                    )
-                found[role] = path
-        return found
+        return codecs_of(self.folder, self.facts)
+
+
+def codecs_of(folder: Path, facts: Mapping[str, Any]) -> dict[str, Path]:
+    """The codecs in a folder that a model's native facts ask for; errors as `Checkpoint.codecs`."""
+    modalities = facts.get("modalities", {})
+    found = {}
+    for (kind, way), role in CODECS.items():
+        if kind in modalities.get(way, ()):
+            path = folder / f"{role}.onnx"
+            if not path.is_file():
+                raise NotFoundError(
+                    f"{folder} says that {kind} goes {way}, but {path.name} is missing; "
+                    "export the codecs into the folder first"
+                )
+            found[role] = path
+    return found
 
 
 def open_checkpoint(folder: str | Path) -> Checkpoint:
@@ -109,20 +159,22 @@ def open_checkpoint(folder: str | Path) -> Checkpoint:
 
     Raises:
         NotFoundError: no such folder, or no config.json, tokenizer.json or safetensors in it.
-        UsageError: the weights are pickles, or the architecture is not LlamaForCausalLM.
+        UsageError: the weights are pickles, or the architecture is not in `architectures`.
         IntegrityError: a header or an index lies.
     """
     folder = Path(folder)
-    for name in ("config.json", "tokenizer.json"):
-        if not (folder / name).is_file():
+    for name, other in (("config.json", ""), ("tokenizer.json", "tokenizer.model")):
+        if not (folder / name).is_file() and not (other and (folder / other).is_file()):
             raise NotFoundError(
                 f"{folder} is not a checkpoint: it has no {name}; "
                 "name a Hugging Face folder with config.json, tokenizer.json and model.safetensors"
             )
-    config = _checked_config(folder / "config.json")
+    config = _decoder_config(folder / "config.json")
+    architecture = architectures.find(config)
+    _check_numbers(folder / "config.json", config)
     facts = _facts(folder / "edge.json", int(config["vocab_size"]))
     tensors = {t.name: t for t in _all_tensors(folder)}
-    return Checkpoint(folder, config, facts, tensors)
+    return Checkpoint(folder, architecture, config, facts, tensors)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -243,32 +295,40 @@ def _sharded(folder: Path, index: Mapping[str, Any]) -> Iterator[StoredTensor]:
         yield from entries.values()
 
 
-def _checked_config(path: Path) -> dict[str, Any]:
+def _decoder_config(path: Path) -> dict[str, Any]:
+    """config.json; of a model with several towers, with the decoder's settings over the whole's."""
     config = read_json(path)
-    kinds = config.get("architectures") or []
-    if kinds != ["LlamaForCausalLM"]:
-        raise UsageError(
-            f"the architecture is {kinds}, expected LlamaForCausalLM; only Llama can be quantized"
-        )
+    inner = config.get("text_config")
+    return (
+        config | {k: v for k, v in inner.items() if k != "architectures"}
+        if isinstance(inner, dict)
+        else config
+    )
+
+
+def _check_numbers(path: Path, config: Mapping[str, Any]) -> None:
     for name in _NEEDED:
         value = config.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
             raise _damaged(path, f"{name} is {value!r}, expected a positive number")
-    if config.get("hidden_act", "silu") != "silu" or config.get("attention_bias") or config.get("mlp_bias"):
-        raise UsageError(
-            "the checkpoint has biases or an activation other than silu; only plain Llama can be quantized"
-        )
-    return config
 
 
 def _facts(path: Path, vocabulary_size: int) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    facts = read_json(path)
+    return check_facts(path, read_json(path), vocabulary_size) if path.is_file() else {}
+
+
+def check_facts(path: Path, facts: Any, vocabulary_size: int) -> dict[str, Any]:
+    """A native model's facts, once they fit its vocabulary.
+
+    Raises:
+        IntegrityError: they are no object, malformed, or of another model.
+    """
+    if not isinstance(facts, dict):
+        raise _damaged(path, f"the native facts are a {type(facts).__name__}, expected an object")
     for name in ("vocabulary", "modalities"):
         if not isinstance(facts.get(name), dict):
             raise _damaged(path, f"{name} is {facts.get(name)!r}, expected an object")
     size = Vocabulary.from_dict(facts["vocabulary"]).size
     if size != vocabulary_size:
-        raise _damaged(path, f"its vocabulary has {size} ids, but config.json says {vocabulary_size}")
+        raise _damaged(path, f"its vocabulary has {size} ids, but the model has {vocabulary_size}")
     return facts

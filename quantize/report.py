@@ -21,13 +21,19 @@ class Size:
 
 @dataclass(frozen=True)
 class Quality:
-    """One modality's held-out tokens under the result and under the reference."""
+    """One modality's judged positions under the result and under the reference."""
 
     tokens: int  # predictions compared
     loss: float  # nats per token, result
     reference_loss: float  # nats per token, reference
     agreement: float  # share of positions with the same most likely token, 0..1
     divergence: float  # mean KL(reference || result), nats
+    divergence_99: float  # its 99th percentile
+    divergence_999: float  # its 99.9th percentile
+    perplexity_ratio: float  # result's over reference's
+    rows: int  # sequences that the predictions come from: what the bootstrap draws
+    intervals: Mapping[str, tuple[float, float]]  # 95 %, by field
+    noise: Mapping[str, float]  # the reference against itself, by field
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,9 @@ class Report:
     quality_note: str  # against what, or why not measured
     codecs: Mapping[str, CodecResult] = field(default_factory=dict)  # by role
     tools: Mapping[str, str] = field(default_factory=dict)
+    importance: str = ""  # which data the importance matrix comes from, or why there is none
+    judged_on: str = ""  # which rows the quality was measured on
+    plan: Mapping[str, Any] = field(default_factory=dict)  # `budget.Plan` with its front; empty for a recipe
 
     def to_json(self) -> str:
         """The text of report.json."""
@@ -74,7 +83,9 @@ class Report:
         """The inverse of `to_json`; only for files that a verified manifest lists."""
         data: dict[str, Any] = json.loads(text)
         data["sizes"] = {k: Size(**v) for k, v in data["sizes"].items()}
-        data["quality"] = {k: Quality(**v) for k, v in data["quality"].items()}
+        for kind, quality in data["quality"].items():
+            intervals = {name: tuple(ends) for name, ends in quality.pop("intervals").items()}
+            data["quality"][kind] = Quality(intervals=intervals, **quality)
         for role, codec in data["codecs"].items():
             trials = tuple(CodecTrial(**t) for t in codec.pop("trials"))
             data["codecs"][role] = CodecResult(trials=trials, **codec)

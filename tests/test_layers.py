@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Rows from the ground up; in a row, a file may import those named before it. A name ending in * takes the
 # rest of its package. chat stands above model: model.chat() makes Chats, and a Chat needs only its wiring.
 EDGE = (
-    "edge.errors", "edge.atomic", "edge.messages", "edge.options",
+    "edge.errors", "edge.atomic", "edge.licences", "edge.messages", "edge.options",
     "edge.segments", "edge.vocabulary", "edge.events",
     "edge.hardware", "edge.offline",
     "edge.formats.*",
@@ -21,11 +21,13 @@ EDGE = (
     "edge.onnx_session",
     "edge.engines.base", "edge.engines.*",
     "edge.frontends.base", "edge.frontends.*",
-    "edge.generation", "edge.generation.sampling", "edge.generation.constraints",
+    "edge.generation", "edge.generation.shapes.*", "edge.generation.stopping",
+    "edge.generation.sampling", "edge.generation.constraints",
     "edge.generation.prefix_cache",
     "edge.generation.template", "edge.generation.prompt", "edge.generation.decode", "edge.generation.reply",
+    "edge.generation.gather",
     "edge.tools", "edge.safety", "edge.provenance", "edge.store", "edge.pull",
-    "edge.chat",
+    "edge.wiring", "edge.chat",
     "edge.tasks",
     "edge.model",
     "edge",

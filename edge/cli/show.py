@@ -7,9 +7,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from edge import store
+from edge import licences, store
 from edge.cli import flags, output
 from edge.formats import gguf, manifest
+
+_TERMS = ("licence", "use_policy", "notice")  # roles of the files that say under what terms
 
 
 def command(model: flags.Model, as_json: flags.Json = False) -> None:
@@ -19,7 +21,7 @@ def command(model: flags.Model, as_json: flags.Json = False) -> None:
     if as_json:
         return output.as_json(facts)
     for name, value in facts.items():
-        if name not in ("files", "report"):
+        if name not in ("files", "report", "obligations", "terms"):
             print(f"{name:<15} {readable(value)}")
     if facts.get("files"):
         print()
@@ -27,7 +29,18 @@ def command(model: flags.Model, as_json: flags.Json = False) -> None:
             ["file", "role", "size"],
             [[f["path"], f["role"], output.size(f["bytes"])] for f in facts["files"]],
         )
+    _print_terms(facts)
     return None
+
+
+def _print_terms(facts: dict[str, Any]) -> None:
+    """What the licence asks for, in short; then its files, which alone count."""
+    if facts.get("obligations"):
+        print(f"\nThe licence {facts['licence']} asks you, in short (its text counts):")
+        for line in facts["obligations"]:
+            print(f"  - {line}")
+    for path, text in facts.get("terms", {}).items():
+        print(f"\n--- {path} ---\n{text.strip()}")
 
 
 def of_bundle(folder: Path) -> dict[str, Any]:
@@ -46,6 +59,12 @@ def of_bundle(folder: Path) -> dict[str, Any]:
         "licence": known.licence,
         "bytes": sum(entry.bytes for entry in known.files.values()),
         "files": [{"role": role, "path": e.path, "bytes": e.bytes} for role, e in known.files.items()],
+        "obligations": list(licences.obligations(known.licence)),
+        "terms": {
+            entry.path: (folder / entry.path).read_text(encoding="utf-8", errors="replace")
+            for role, entry in known.files.items()
+            if role.startswith(_TERMS)
+        },
         "report": report(folder, known),
     }
 
@@ -64,6 +83,7 @@ def of_gguf(path: Path) -> dict[str, Any]:
         "architecture": header.architecture,
         "context_length": header.metadata.get(f"{header.architecture}.context_length"),
         "licence": header.metadata.get("general.license", "not stated"),
+        "obligations": list(licences.obligations(str(header.metadata.get("general.license", "")))),
         "tensors": len(header.tensors),
         "types": dict(Counter(tensor.type for tensor in header.tensors)),
         "bytes": header.file_size,

@@ -7,14 +7,16 @@ Ignorance: contexts, decoding. Does not validate files: `edge.formats.gguf` does
 from __future__ import annotations
 
 import ctypes
+import unicodedata
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 from edge.errors import EngineError
 
 CLOSED = "the model is closed; load it again"
+_SPACES = (" ", "▁")  # SentencePiece writes the first as the second
 _complaints: deque[str] = deque(maxlen=4)
 _kept: list[Any] = []  # ctypes callbacks must outlive the library's use of them
 
@@ -52,10 +54,21 @@ def _hear(level: int, text: bytes, _: Any) -> None:
 
 
 class LlamaTokenizer:
-    """The vocabulary inside a GGUF file."""
+    """The vocabulary inside a GGUF file, and what `edge quantize` adds to it because llama.cpp lacks it."""
 
-    def __init__(self, vocab: int, alive: Callable[[], bool]) -> None:
-        """`vocab`: a llama_vocab pointer; `alive` says whether its model is still in memory."""
+    def __init__(
+        self, vocab: int, alive: Callable[[], bool], metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """`vocab`: a llama_vocab pointer; `alive` says whether its model is still in memory.
+
+        Raises:
+            EngineError: the metadata ask for a normalizer that does not exist.
+        """
+        rules = metadata or {}
+        self._form = str(rules.get("edge.tokenizer.normalizer", ""))
+        self._space_counts = rules.get("edge.tokenizer.prefix") == "unless a space stands there"
+        if self._form not in ("", "NFC", "NFD", "NFKC", "NFKD"):
+            raise EngineError(f"the model file asks for the normalizer {self._form!r}; quantize it again")
         self._native, self._vocab, self._alive = library(), vocab, alive
         self.size: int = self._native.llama_vocab_n_tokens(vocab)
         self._pieces: dict[int, bytes] = {}
@@ -68,7 +81,9 @@ class LlamaTokenizer:
             EngineError: the model is closed, or the native tokenizer failed.
         """
         self._check()
-        data = text.encode("utf-8", "replace")
+        if self._space_counts and text in _SPACES:
+            return self._lone_space()
+        data = self._prepared(text).encode("utf-8", "replace")
         room = len(data) + 8
         for _ in range(2):
             ids = (ctypes.c_int32 * room)()
@@ -79,6 +94,17 @@ class LlamaTokenizer:
         raise EngineError(
             f"the native tokenizer failed on {len(data)} bytes of text; the model file is damaged: verify it"
         )
+
+    def _prepared(self, text: str) -> str:
+        """As the checkpoint's tokenizer sees it; llama.cpp puts a space before even where one stands."""
+        if self._form:
+            text = unicodedata.normalize(self._form, text)  # type: ignore[arg-type]
+        return text[1:] if self._space_counts and text.startswith(_SPACES) else text
+
+    def _lone_space(self) -> list[int]:
+        """llama.cpp tokenizes no empty text, so what is left of a lone space is looked up."""
+        written = self._native.llama_vocab_get_text
+        return [next((i for i in range(self.size) if written(self._vocab, i) == "▁".encode()), 0)]
 
     def piece(self, token: int) -> bytes:
         """The bytes of one id; empty for control tokens."""

@@ -30,7 +30,6 @@ from edge.segments import Segment, TokenSegment
 from edge.vocabulary import MediaKind, Vocabulary
 from models.data import replay
 from quantize.checkpoint import Checkpoint
-from quantize.gguf_export import chat_template
 
 SAID, SEEN = (
     1.0,
@@ -76,7 +75,7 @@ class Reader:
         Raises:
             UsageError: it has no chat template.
         """
-        template = chat_template(checkpoint)
+        template = checkpoint.chat_template()
         if template is None:
             raise UsageError(
                 f"{checkpoint.folder} has no chat template; put a chat_template.jinja beside the weights"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge.errors import EdgeError, IntegrityError, NotFoundError, UsageError
-from quantize import tensor_names
+from quantize import architectures, tensor_names
 from quantize.checkpoint import open_checkpoint, safetensors_entries
 from tests import tiny
 
@@ -143,7 +143,7 @@ def test_a_lying_safetensors_header_is_refused(
     ("values", "kind"),
     [
         ({"architectures": ["GPT2LMHeadModel"]}, UsageError),
-        ({"attention_bias": True}, UsageError),
+        ({"architectures": ["Qwen3ForCausalLM"], "attention_bias": True}, UsageError),
         ({"hidden_act": "gelu"}, UsageError),
         ({"hidden_size": 0}, IntegrityError),
         ({"hidden_size": "256"}, IntegrityError),
@@ -160,7 +160,7 @@ def test_a_config_of_another_model_is_refused(
 
 
 def check(config: dict[str, Any], tensors: dict[str, tuple[int, ...]]) -> None:
-    tensor_names.check(tensor_names.table(tensor_names.Shape.of(config)), tensors)
+    tensor_names.check(tensor_names.table(architectures.find(config), config), tensors)
 
 
 def test_tensors_must_be_those_of_the_config() -> None:

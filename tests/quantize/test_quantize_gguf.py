@@ -18,7 +18,7 @@ from edge.errors import EngineError, IntegrityError, UsageError
 from edge.formats.gguf import read_header
 from edge.options import EngineOptions
 from edge.segments import TokenSegment
-from quantize import gguf_export, gguf_tokenizer, recipes
+from quantize import gguf_export, gguf_metadata, gguf_tokenizer, llama_quantize, recipes
 from quantize.checkpoint import open_checkpoint
 from tests import tiny
 
@@ -39,7 +39,7 @@ def export(folder: Path, recipe: str, path: Path) -> Path:
     )
     if chosen.streamed:
         return float_path
-    gguf_export.write_quantized(float_path, path, chosen, ignore)
+    llama_quantize.write(float_path, path, chosen, ignore, None)
     return path
 
 
@@ -158,7 +158,7 @@ def test_a_native_abort_is_an_error_message(tmp_path: Path) -> None:
     bad = tmp_path / "bad.gguf"
     bad.write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(EngineError, match="exit code 1"):
-        gguf_export.write_quantized(bad, tmp_path / "out.gguf", recipes.find("int8"), ignore)
+        llama_quantize.write(bad, tmp_path / "out.gguf", recipes.find("int8"), ignore, None)
 
 
 def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path) -> None:
@@ -176,18 +176,20 @@ def test_llama_3_rope_scaling_is_written_as_factors() -> None:
     scaling = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
     scaling["original_max_position_embeddings"] = 8192
     config = {"rope_theta": 500000.0, "rope_scaling": scaling}
-    factors = gguf_export.rope_factors(config, 128)
+    factors = gguf_metadata.rope_factors(config, 128)
     assert factors is not None
     assert factors.shape == (64,)
     assert factors[0] == 1.0
     assert factors[-1] == 8.0
     assert bool((np.diff(factors) >= 0).all())
     assert (
-        gguf_export.rope_factors({"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}, 128)
+        gguf_metadata.rope_factors({"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}, 128)
         is None
     )
-    with pytest.raises(UsageError, match="yarn"):
-        gguf_export.rope_factors({"rope_scaling": {"type": "yarn"}}, 128)
+    with pytest.raises(UsageError, match="longrope"):
+        gguf_metadata.rope_factors({"rope_scaling": {"type": "longrope"}}, 128)
+    with pytest.raises(IntegrityError, match="yarn has the factor None"):
+        gguf_metadata.rope_factors({"rope_scaling": {"type": "yarn"}}, 128)
 
 
 def tokenizer_with(**changes: Any) -> dict[str, Any]:
