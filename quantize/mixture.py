@@ -77,9 +77,7 @@ def remembered(bench: Bench, groups: list[Group], progress: Progress) -> Sensiti
     found = sensitivity.load(path, name, groups)
     if found is None:
         found = sensitivity.measure(bench, groups, name, progress)
-        with suppress(
-            OSError, EdgeError
-        ):  # a home that cannot be written costs the next run's time, not this
+        with suppress(OSError, EdgeError):  # where home cannot be written, the next run measures again
             sensitivity.keep(path, found)
     return found
 
