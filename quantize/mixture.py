@@ -91,7 +91,12 @@ def _corrected(bench: Bench, options: Market, goal: Goal, header: GgufHeader,
     best: tuple[list[int], float] | None = None
     aim, expected = _AIM * (goal.max_kl or 0), 1 / _AIM
     for number in range(ROUNDS if goal.max_kl is not None else 1):
-        picks = budget.pick(options, goal, header, expected if goal.max_kl else 1.0)
+        try:
+            picks = budget.pick(options, goal, header, expected if goal.max_kl else 1.0)
+        except DoesNotFitError:
+            if number == 0:
+                raise
+            picks = budget.finest(options)  # one measured mixture says little of another: try the last one
         name = f"mixture {number + 1}"
         found = bench.measure({name: options.types(picks)}, progress, name)[name]
         summed = options.total(picks, options.divergences)
