@@ -217,6 +217,8 @@ class Chat:
                     return replace(reply, calls=tuple(calls))
                 done = [call if call.error else box.run(call) for call in wanted]
                 calls += done
+                if self._cancel.is_set():
+                    raise IncompleteError("the turn was cancelled while a tool was running; ask again")
                 said = tuple(Text(told(call)) for call in done)
                 asked = replace(asked, message=Message("tool", said))
         except BaseException:

@@ -164,6 +164,11 @@ def pick(options: Market, goal: Goal, header: GgufHeader, correction: float = 1.
     return options.table(price).choice(limit - options.fixed) or first
 
 
+def finest(options: Market) -> list[int]:
+    """The types that diverge least, whatever they weigh."""
+    return [min(range(len(values)), key=values.__getitem__) for values in options.divergences]
+
+
 def check_room(smallest: int, goal: Goal, header: GgufHeader) -> None:
     """Refuse a limit below the smallest file.
 

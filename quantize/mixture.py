@@ -26,7 +26,10 @@ from quantize.tensor_groups import Group
 EFFORT = 1e14  # weights x tokens x measurements: about half an hour of a 1 B model on two cores
 MIN_BANDS, ROLES = 2, 5  # bands of layers at least; roles in a block, about
 ROUNDS = 4  # measured mixtures until a divergence is met
-_AIM = 0.98  # of the divergence that is allowed
+_AIM = (
+    0.85  # of the divergence that is allowed: other rows diverge more than those that calibrated (pico: 13 %)
+)
+_NEAR = 0.93  # of the aim: near enough
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,7 @@ def remembered(bench: Bench, groups: list[Group], progress: Progress) -> Sensiti
     found = sensitivity.load(path, name, groups)
     if found is None:
         found = sensitivity.measure(bench, groups, name, progress)
-        with suppress(
-            OSError, EdgeError
-        ):  # a home that cannot be written costs the next run's time, not this
+        with suppress(OSError, EdgeError):  # where home cannot be written, the next run measures again
             sensitivity.keep(path, found)
     return found
 
@@ -88,21 +89,26 @@ def _corrected(bench: Bench, options: Market, goal: Goal, header: GgufHeader,
     Where a divergence is the goal, the smallest choice that meets it in ROUNDS measurements.
     """
     best: tuple[list[int], float] | None = None
-    expected = 1.0
+    aim, expected = _AIM * (goal.max_kl or 0), 1 / _AIM
     for number in range(ROUNDS if goal.max_kl is not None else 1):
-        picks = budget.pick(options, goal, header, expected)
+        try:
+            picks = budget.pick(options, goal, header, expected if goal.max_kl else 1.0)
+        except DoesNotFitError:
+            if number == 0:
+                raise
+            picks = budget.finest(options)  # one measured mixture says little of another: try the last one
         name = f"mixture {number + 1}"
         found = bench.measure({name: options.types(picks)}, progress, name)[name]
         summed = options.total(picks, options.divergences)
         tried = picks, sensitivity.mean(found, "divergence") / max(summed, 1e-12)
         if goal.max_kl is None:
             return tried
-        met = sensitivity.worst(found) <= goal.max_kl
+        met = sensitivity.worst(found) <= aim
         if met and (best is None or options.point(picks).bytes < options.point(best[0]).bytes):
             best = tried
-        if met and sensitivity.worst(found) > 0.93 * goal.max_kl:
+        if met and sensitivity.worst(found) > _NEAR * aim:
             break
-        expected = sensitivity.worst(found) / max(summed, 1e-12) / _AIM
+        expected = sensitivity.worst(found) / max(summed, 1e-12) / _AIM * 1.02
     if best is None:
         raise DoesNotFitError(
             f"{goal} was not met: {ROUNDS} mixtures came no nearer than {sensitivity.worst(found):.2g} nats; "

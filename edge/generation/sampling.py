@@ -126,8 +126,8 @@ def checked(options: SamplingOptions) -> SamplingOptions:
     for name, value, low, high in ranges:
         if value is not None and not low <= value <= high:
             raise UsageError(f"{name} is {value}, but must lie between {low:g} and {high:g}")
-    if options.stop is not None and (type(options.stop) is not tuple or not all(options.stop)):
-        raise UsageError(f"stop is {options.stop!r}, expected a tuple of texts that are not empty")
+    if options.stop is not None and (type(options.stop) not in (tuple, list) or not all(options.stop)):
+        raise UsageError(f"stop is {options.stop!r}, expected a tuple or list of texts that are not empty")
     return options
 
 

@@ -128,7 +128,7 @@ def test_what_cannot_be_honoured_is_refused_before_anything_is_computed(asked: A
         (b"aab", ("ab",), "a", "stop"),
         (b"x\nUser: y", ("\nUser:", "\nBot:"), "x", "stop"),
         ("naïve é".encode(), ("ï",), "na", "stop"),
-        (b"STOP", ("STOP",), "", "stop"),
+        (b"STOP", ["STOP"], "", "stop"),
         (b"abcabd", ("abd", "cab"), "ab", "stop"),
     ],
 )

@@ -126,6 +126,18 @@ def test_a_turn_that_fails_midway_leaves_no_trace() -> None:
     assert chat.ask("hi").text == "ok"
 
 
+def test_a_cancel_while_a_tool_runs_ends_the_turn() -> None:
+    chat, _ = talk('{"tool": "stop", "arguments": {}}', '{"answer": "x"}')
+
+    def stop() -> None:
+        """Cancel."""
+        chat.cancel()
+
+    with pytest.raises(IncompleteError, match="cancelled"):
+        chat.ask("go", tools=[stop])
+    assert chat.history == []
+
+
 def test_an_answer_cut_off_is_an_error() -> None:
     chat, _ = talk('{"answer": "x"}')
     with pytest.raises(IncompleteError):
