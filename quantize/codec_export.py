@@ -115,7 +115,7 @@ def _load(path: Path) -> onnx.ModelProto:
 
 def _weighted(model: onnx.ModelProto) -> list[Any]:
     """Nodes with a constant weight, all but the last, which stays float with everything after it, and of more
-    than two the first: its few weights see the medium itself and would cost as many ids as all others together.
+    than two the first: its few weights see the medium itself and would cost as many ids as all others do.
     """
     constants = {w.name for w in model.graph.initializer}
     nodes = [n for n in model.graph.node if n.op_type in _AXIS and n.input[1] in constants]
