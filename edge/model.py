@@ -19,19 +19,15 @@ from edge.engines.llama_cpp import LlamaCppEngine
 from edge.errors import IntegrityError, UsageError
 from edge.formats import gguf, manifest
 from edge.formats.manifest import Manifest
-from edge.frontends.audio_codec import AudioCodec
-from edge.frontends.image_codec import ImageCodec
-from edge.frontends.video_codec import VideoCodec
+from edge.frontends.codecs import Codec, open_codecs
 from edge.generation.decode import Decoder
 from edge.generation.prompt import Layout, Turn
 from edge.generation.template import ChatTemplate
 from edge.options import EngineOptions, SamplingOptions
 from edge.segments import EmbeddingSegment, TokenSegment
 from edge.tasks import Tasks
-from edge.vocabulary import MediaKind, Vocabulary
+from edge.vocabulary import Vocabulary
 from edge.wiring import Wiring
-
-Codec = ImageCodec | AudioCodec | VideoCodec
 
 
 @dataclass(frozen=True)
@@ -158,27 +154,11 @@ def _native_facts(path: Path, text: Any) -> dict[str, Any]:
 
 
 def _codecs(folder: Path, known: Manifest) -> tuple[Codec, ...]:
-    """One frontend per media block that the model reads or makes; clips go through the codec of pictures."""
-
-    def paths(*kinds: MediaKind) -> tuple[Path | None, Path | None]:
-        encoder, decoder = (
-            known.path(folder, manifest.CODECS[kinds[0], way])
-            if any(kind in known.modalities[way] for kind in kinds)
-            else None
-            for way in ("in", "out")
-        )
-        return encoder, decoder
-
-    made: list[Codec] = []
-    picture, sound, clip = (known.vocabulary.block(kind) for kind in ("image", "audio", "video"))
-    graphs = paths("image", *(("video",) if clip else ()))
-    if picture is not None and any(graphs):
-        made.append(images := ImageCodec(*graphs, picture))
-        if clip is not None and any(paths("video")):
-            made.append(VideoCodec(images, clip))
-    if sound is not None and any(paths("audio")):
-        made.append(AudioCodec(*paths("audio"), sound))
-    return tuple(made)
+    """A frontend per medium that the manifest says the model reads or makes."""
+    wanted = {role for (kind, way), role in manifest.CODECS.items() if kind in known.modalities[way]}
+    graphs = {role: known.path(folder, role) for role in wanted if role in known.files}
+    named = {kind for kinds in known.modalities.values() for kind in kinds}
+    return tuple(codec for codec in open_codecs(graphs, known.vocabulary) if codec.kind in named)
 
 
 def _wired(known: Manifest, native: LlamaCppEngine, codecs: tuple[Codec, ...], template: str) -> Model:

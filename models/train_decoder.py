@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, SPECIAL
+from models.batching import cut, width
 from models.data.ahead import ahead
 from models.data.banks import Banks
 from models.data.documents import Writer
@@ -76,30 +77,15 @@ def group(number: int, *, runs: Path, corpus: Path, tokens: int, groups: int, se
     rng = np.random.default_rng((seed, number))
     write = writer(runs / "tokenizer/tokenizer.json", runs / "banks", corpus)
     rows = [write.row(rng, min(1.0, number / groups)) for _ in range(GROUP * tokens // _TYPICAL)]
-    batches = [_padded(some) for some in cut(sorted(rows, key=lambda row: len(row.ids)), tokens)]
+    by_length = sorted(rows, key=lambda row: len(row.ids))
+    # a single row would be compiled anew
+    batches = [_padded(some) for some in cut(by_length, tokens, step=STEP_OF_WIDTH, fewest=2)]
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def cut(rows: list[Row], tokens: int) -> Iterator[list[Row]]:
-    """Rows, shortest first, into batches of at most `tokens` ids with their padding; a last single row is dropped: it
-    would be compiled anew."""
-    some: list[Row] = []
-    for row in rows:
-        if len(some) > 1 and _width(row) * (len(some) + 1) > tokens:
-            yield some
-            some = []
-        some.append(row)
-    if len(some) > 1:
-        yield some
-
-
-def _width(row: Row) -> int:
-    return -(-len(row.ids) // STEP_OF_WIDTH) * STEP_OF_WIDTH
-
-
 def _padded(rows: list[Row]) -> Batch:
-    width = max(map(_width, rows))
-    ids = np.full((len(rows), width), SPECIAL["pad"], np.int64)
+    room = max(width(row, STEP_OF_WIDTH) for row in rows)
+    ids = np.full((len(rows), room), SPECIAL["pad"], np.int64)
     weights, ahead = np.zeros(ids.shape, np.float32), np.zeros(ids.shape, bool)
     labels = np.full((*ids.shape, 2), -1, np.int64)
     for i, row in enumerate(rows):

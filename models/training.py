@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,11 @@ def rate(step: int, steps: int, *, warmup: float = 0.02, decay: float = 0.25) ->
 
 def optimizer(model: nn.Module, lr: float, *, weight_decay: float = 0.1) -> torch.optim.AdamW:
     """AdamW (.9, .95), weight decay on matrices only."""
-    matrices = [p for p in model.parameters() if p.dim() >= 2]
-    vectors = [p for p in model.parameters() if p.dim() < 2]
+    return _adamw(list(model.parameters()), lr, weight_decay)
+
+
+def _adamw(parameters: Sequence[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.AdamW:
+    matrices, vectors = [p for p in parameters if p.dim() >= 2], [p for p in parameters if p.dim() < 2]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), fused=True)
 
@@ -66,13 +70,9 @@ def muon(layers: nn.Module, whole: nn.Module, lr: float, *, weight_decay: float 
     matrices = [p for p in layers.parameters() if p.dim() == 2]
     theirs = {id(p) for p in matrices}
     rest = [p for p in whole.parameters() if id(p) not in theirs]
-    groups = [
-        {"params": [p for p in rest if p.dim() >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0},
-    ]
     return Together(
         torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), fused=True),
+        _adamw(rest, lr, weight_decay),
     )
 
 

@@ -78,9 +78,14 @@ def run_plain(module: str, arguments: Sequence[str | Path], progress: Progress) 
 
 def run_model(module: str, arguments: Sequence[str | Path], model: Path, progress: Progress, *,
               threads: int | None = None) -> None:  # fmt: skip
-    """Run a child that reads `model`: its last two arguments are the threads and whether special buffers are
-    allowed ("1" or "0"). Errors as `run`."""
-    given = [*arguments, str(threads or threads_for(model))]
+    """Run a child that reads `model`, as `run_computing`; None: as many threads as read it well."""
+    run_computing(module, arguments, threads or threads_for(model), progress)
+
+
+def run_computing(module: str, arguments: Sequence[str | Path], threads: int, progress: Progress) -> None:
+    """Run a child that lets llama.cpp compute: its last two arguments are the threads and whether special
+    buffers are allowed ("1" or "0"). Errors as `run`."""
+    given = [*arguments, str(threads)]
     try:
         run_plain(module, [*given, "1"], progress)
     except ChildDied:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.onnx_session import OnnxSession
-from edge.vocabulary import Vocabulary
+from edge.vocabulary import IMAGE_SPAN, Vocabulary
 from quantize import children
 from quantize.children import Progress
 from quantize.rows import Ids, Rows
@@ -99,8 +99,11 @@ class _Renderer:
         if kind == "audio":
             mel = session.run({session.inputs[0]: np.minimum([codes], top).astype(np.int64)})[0]
             return Shown(kind=kind, mel=np.asarray(mel[0], np.float32))
-        frames = [codes[i : i + 64] for i in range(0, len(codes) - 63, 64)]
-        made = [session.run({session.inputs[0]: np.minimum([f], top).astype(np.int64)})[0][0] for f in frames]
+        whole = len(codes) // IMAGE_SPAN * IMAGE_SPAN
+        frames = np.array(codes[:whole]).reshape(-1, IMAGE_SPAN)
+        made = [
+            session.run({session.inputs[0]: np.minimum(f[None], top).astype(np.int64)})[0][0] for f in frames
+        ]
         if not made:
             return Shown(kind=kind)
         side_by_side = np.concatenate(made, 2).transpose(1, 2, 0)  # (h, n * w, 3)

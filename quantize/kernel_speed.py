@@ -10,10 +10,8 @@ import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from edge import atomic, hardware
-from edge.errors import EdgeError
+from edge import hardware
 from quantize import children
 from quantize.children import Progress
 from quantize.tensor_groups import MENU
@@ -28,43 +26,18 @@ def measured(threads: int, progress: Progress) -> Mapping[str, float]:
         EngineError: llama.cpp cannot run on this machine.
     """
     path = hardware.home() / FILE_NAME
-    known, key = _remembered(path), f"{hardware.machine_key()} {threads} threads"
+    known, key = hardware.remembered(path), f"{hardware.machine_key()} {threads} threads"
     if _sound(known.get(key)):
         return dict(known[key])
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "speed.json"
-        found = _run(out, threads, progress)
-    _remember(path, known | {key: found})
+        children.run_computing("quantize.native_speed", [out], threads, progress)
+        found: dict[str, float] = json.loads(out.read_bytes())
+    hardware.remember(path, known | {key: found})
     return found
-
-
-def _run(out: Path, threads: int, progress: Progress) -> dict[str, float]:
-    try:
-        children.run_plain("quantize.native_speed", [out, str(threads), "1"], progress)
-    except children.ChildDied:  # AMX code built by GCC 12
-        children.run_plain("quantize.native_speed", [out, str(threads), "0"], progress)
-    found: dict[str, float] = json.loads(out.read_bytes())
-    return found
-
-
-def _remembered(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _sound(found: object) -> bool:
     return isinstance(found, dict) and all(
         isinstance(found.get(kind), float) and math.isfinite(found[kind]) and found[kind] > 0 for kind in MENU
     )
-
-
-def _remember(path: Path, data: Mapping[str, Any]) -> None:
-    """A home that cannot be written is no failure: the next run measures again."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_bytes(path, json.dumps(data, indent=1).encode())
-    except (OSError, EdgeError):
-        return

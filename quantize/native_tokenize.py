@@ -19,10 +19,8 @@ import numpy as np
 from edge.engines.llama_native import LlamaTokenizer, library
 from edge.errors import EdgeError, ModalityError
 from edge.formats.gguf import GgufHeader, read_header
-from edge.frontends.audio_codec import AudioCodec
 from edge.frontends.base import Frontend
-from edge.frontends.image_codec import ImageCodec
-from edge.frontends.video_codec import VideoCodec
+from edge.frontends.codecs import open_codecs
 from edge.generation.prompt import Layout, Piece, Turn
 from edge.generation.template import ChatTemplate
 from edge.messages import Message, Part, Text
@@ -51,7 +49,9 @@ class Reader:
         names = {"bos": tokenizer.name(tokenizer.bos()), "eos": tokenizer.name(tokenizer.eos())}
         source = header.metadata.get("tokenizer.chat_template", _PLAIN)
         self._layout = Layout(ChatTemplate(source, **names), tokenizer, self._vocabulary, self._lead)
-        self._frontends = _frontends(codecs, self._vocabulary)
+        self._frontends: dict[str, Frontend] = {
+            codec.kind: codec for codec in open_codecs(codecs, self._vocabulary)
+        }
 
     def rows(self, example: examples.Example) -> list[Ids]:
         """The example's ids, cut into rows.
@@ -94,18 +94,6 @@ def _vocabulary(header: GgufHeader, size: int) -> Vocabulary:
     if isinstance(native, str):
         return Vocabulary.from_dict(json.loads(native)["vocabulary"])
     return Vocabulary(size, size, ())
-
-
-def _frontends(codecs: Mapping[str, Path], vocabulary: Vocabulary) -> dict[str, Frontend]:
-    found: dict[str, Frontend] = {}
-    picture, sound, clip = (vocabulary.block(kind) for kind in ("image", "audio", "video"))
-    if picture is not None and "image_encoder" in codecs:
-        found["image"] = images = ImageCodec(codecs["image_encoder"], None, picture)
-        if clip is not None:
-            found["video"] = VideoCodec(images, clip)
-    if sound is not None and "audio_encoder" in codecs:
-        found["audio"] = AudioCodec(codecs["audio_encoder"], None, sound)
-    return found
 
 
 def main(model: str, source: str, out: str, *codecs: str) -> int:

@@ -103,15 +103,10 @@ def quantize(
         DoesNotFitError: the disk is too small, or nothing meets the goal; then with the nearest number.
     """
     started = time.monotonic()
-    target = Path(output).resolve()
-    run = _prepare(Path(checkpoint), recipe, options or Options(), progress or (lambda *_: None))
-    bundle.check_target(target)
-    bundle.require_disk(target, _needed(run))
+    run, target = _prepare(Path(checkpoint), Path(output), recipe, options or Options(), progress)
     with bundle.building(target) as folder:
         work = folder / bundle.WORK
-        source = _write_float(run, folder, work)
-        chosen = datasets.choose(source, run.heldout, run.options.calibration, run.codecs, work, run.progress)
-        weighed = _write_importance(run, folder / importance.FILE_NAME, source, chosen)
+        source, chosen, weighed = _calibrated(run, folder)
         mixed = _mix(run, folder, chosen) if run.options.goal else None
         run = replace(run, recipe=mixed.recipe) if mixed else run
         _write_decoder(run, folder, source, mixed)
@@ -134,20 +129,16 @@ def plan(checkpoint: str | Path, output: str | Path, *, options: Options,
 
     Errors as `quantize`.
     """
-    target = Path(output).resolve()
-    run = _prepare(Path(checkpoint), "int4", options, progress or (lambda *_: None))
-    bundle.check_target(target)
-    bundle.require_disk(target, _needed(run))
+    run, target = _prepare(Path(checkpoint), Path(output), "int4", options, progress)
     with bundle.scratch(target) as folder:
-        work = folder / bundle.WORK
-        work.mkdir()
-        source = _write_float(run, folder, work)
-        chosen = datasets.choose(source, run.heldout, run.options.calibration, run.codecs, work, run.progress)
-        _write_importance(run, folder / importance.FILE_NAME, source, chosen)
+        _, chosen, _ = _calibrated(run, folder)
         return _mix(run, folder, chosen).plan
 
 
-def _prepare(folder: Path, recipe: str, options: Options, progress: Progress) -> _Run:
+def _prepare(
+    folder: Path, output: Path, recipe: str, options: Options, progress: Progress | None
+) -> tuple[_Run, Path]:
+    """The run and where its bundle goes, once everything that can be refused was looked at."""
     chosen = _MIXED if options.goal else recipes.find(recipe)
     checkpoint = open_source(folder)
     if options.goal:
@@ -164,7 +155,19 @@ def _prepare(folder: Path, recipe: str, options: Options, progress: Progress) ->
     if options.heldout and not path.is_file():
         raise NotFoundError(f"the held-out file {path} does not exist; check the path")
     arrays = calibration.read_heldout(path, int(checkpoint.config["vocab_size"]))
-    return _Run(checkpoint, chosen, checkpoint.codecs(), arrays, options, progress)
+    run = _Run(checkpoint, chosen, checkpoint.codecs(), arrays, options, progress or (lambda *_: None))
+    target = output.resolve()
+    bundle.check_target(target)
+    bundle.require_disk(target, _needed(run))
+    return run, target
+
+
+def _calibrated(run: _Run, folder: Path) -> tuple[Path, Datasets, str]:
+    """The decoder without loss, the rows, and what is said about the importance matrix, put in its place."""
+    work = folder / bundle.WORK
+    source = _write_float(run, folder, work)
+    chosen = datasets.choose(source, run.heldout, run.options.calibration, run.codecs, work, run.progress)
+    return source, chosen, _write_importance(run, folder / importance.FILE_NAME, source, chosen)
 
 
 def _needed(run: _Run) -> int:

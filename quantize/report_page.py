@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from edge.cli.output import size
 from quantize import report_pictures
 from quantize.continuations import Continuation, Shown
 from quantize.report import Quality, Report
@@ -51,9 +52,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _summary(report: Report) -> str:
     total = report.sizes["total"]
     worst = min((q.agreement for q in report.quality.values()), default=None)
-    told = (
-        f"{_bytes(total.after)} instead of {_bytes(total.before)}, {report.bits_per_weight:g} bits a weight"
-    )
+    told = f"{size(total.after)} instead of {size(total.before)}, {report.bits_per_weight:g} bits a weight"
     verdict = (
         "Nothing was measured: " + report.quality_note
         if worst is None
@@ -91,7 +90,7 @@ def _with(quality: Quality, name: str, form: str) -> str:
 
 def _sizes(report: Report) -> str:
     rows = [
-        (role, _bytes(s.before), _bytes(s.after), f"{s.after / max(1, s.before):.0%}")
+        (role, size(s.before), size(s.after), f"{s.after / max(1, s.before):.0%}")
         for role, s in report.sizes.items()
     ]
     return f"<h2>Sizes</h2>{table(('part', 'before', 'after', ''), rows)}"
@@ -137,10 +136,3 @@ def _one(shown: Shown) -> str:
     if shown.mel is not None:
         return report_pictures.spectrogram(shown.mel)
     return f"<i>[{escape(shown.kind)}]</i>" if shown.kind else escape(shown.text)
-
-
-def _bytes(count: int) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"

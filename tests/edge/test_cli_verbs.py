@@ -90,8 +90,9 @@ def test_json_tells_text_usage_and_timings(edge: Run) -> None:
     done = edge("run", "tiny", "hello", "--make", "text", "-n", "4", "--json")
     told = json.loads(done.stdout)
     assert told["model"] == "tiny"
-    assert told["usage"]["text_tokens"] == told["usage"]["completion_tokens"] == 4
-    assert told["finish_reason"] == "length"
+    made = told["usage"]["completion_tokens"]
+    assert made == told["usage"]["text_tokens"] <= 4
+    assert told["finish_reason"] == ("length" if made == 4 else "stop")  # weights drawn by lot may end early
     assert told["timings"]["total"] > 0
 
 
