@@ -47,13 +47,13 @@ _read, _draw = tasks_pictures.read, tasks_pictures.draw
 TASKS: dict[str, Share] = {
     "read scenes": Share(partial(_read, kind="scenes"), 0.17, 0.12),
     "read emoji": Share(partial(_read, kind="emoji"), 0.08, 0.09),
-    "read lettering": Share(partial(_read, kind="lettering"), 0.09, 0.08),
-    "read charts": Share(partial(_read, kind="charts"), 0.03, 0.03),
+    "read lettering": Share(partial(_read, kind="lettering"), 0.09, 0.06),
+    "read charts": Share(partial(_read, kind="charts"), 0.03, 0.02),
     "compare": Share(tasks_pictures.compare, 0.01, 0.02),
-    "draw scenes": Share(partial(_draw, kind="scenes"), 0.15, 0.13),
+    "draw scenes": Share(partial(_draw, kind="scenes"), 0.15, 0.26),
     "draw emoji": Share(partial(_draw, kind="emoji"), 0.03, 0.02),
     "draw lettering": Share(partial(_draw, kind="lettering"), 0.03, 0.015),
-    "draw charts": Share(partial(_draw, kind="charts"), 0.01, 0.01),
+    "draw charts": Share(partial(_draw, kind="charts"), 0.01, 0.005),
     "edit": Share(tasks_pictures.edit, 0.03, 0.035),
     "hear speech": Share(partial(tasks_sounds.hear, bank="speech"), 0.11, 0.14),
     "hear digits": Share(partial(tasks_sounds.hear, bank="recordings"), 0.02, 0.03),
@@ -65,9 +65,9 @@ TASKS: dict[str, Share] = {
     "watch": Share(tasks_clips.watch, 0.01, 0.025),
     "animate": Share(tasks_clips.animate, 0.01, 0.02),
     "go on": Share(tasks_clips.go_on, 0.0, 0.005),
-    "talk": Share(tasks_text.talk_a_while, 0.07, 0.17),
+    "talk": Share(tasks_text.talk_a_while, 0.07, 0.15),
     "dialogue": Share(tasks_text.read_dialogue, 0.01, 0.01),
-    "prose": Share(tasks_text.prose, 0.01, 0.06),
+    "prose": Share(tasks_text.prose, 0.01, 0.04),
 }
 _ALONE = ("prose",)
 
