@@ -1,6 +1,6 @@
 """What tests need from torch and espeak-ng, made once and committed. `python -m models.make_fixtures`
 
-Job: greedy ids of transformers (f32) on the shipped checkpoint, 24 prompts of each modality, 64 ids each, with the narrowest choice met;
+Job: greedy ids of transformers (f32) on the shipped checkpoint, 32 prompts of each modality, 64 ids each, with the narrowest choice met;
 and media that tests show without fonts and voices: the ten digits spoken by two held-out voices, held-out emoji and words.
 Greedy is plain argmax over the whole vocabulary: no grammar, no stop.
 """
@@ -21,7 +21,7 @@ from models.data.pictures.emoji import EmojiPicture
 from models.data.sounds import utterances, voices
 from models.evaluation.reading import short_word
 
-PROMPTS, NEW = 24, 64
+PROMPTS, NEW = 32, 64
 FOLDER = Path("tests/fixtures")
 PARITY = FOLDER / "parity.json"
 

@@ -15,7 +15,8 @@ from models.data.clips import clips
 from models.data.clips.checker import judge
 from models.data.pictures import scenes
 from models.data.pictures.edits import sample_edit
-from models.data.pictures.scene_checker import agrees, read
+from models.data.pictures.scene_checker import agrees
+from models.data.pictures.scene_reader import read
 from models.data.pictures.scenes import Scene
 from models.data.pictures.things import SHAPES, TEXTURED, TEXTURES, Thing, wears
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from models.data.clips import words as clip_words
 from models.data.clips.clips import Clip
 from models.data.clips.words import Track, across, heading, moved, seen, unit
-from models.data.pictures.scene_checker import at, read
+from models.data.pictures.scene_checker import at
+from models.data.pictures.scene_reader import read
 from models.data.pictures.things import Thing
 
 _STILL = 0.06  # share of the side that a resting thing may seem to move
