@@ -118,7 +118,7 @@ def quantize(
                       **_facts(run, folder, started))  # fmt: skip
         (folder / "report.json").write_text(told.to_json(), encoding="utf-8")
         said = _continuations(run, folder, work, chosen.judged)
-        (folder / "report.html").write_text(report_page.page(told, said), encoding="utf-8")
+        (folder / "report.html").write_text(report_page.page(told, said, mixed), encoding="utf-8")
         _write_manifest(run, folder, copied, target.name)
     return told
 

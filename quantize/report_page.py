@@ -1,7 +1,7 @@
 """report.html: what a run found out, as one file that opens anywhere, without scripts and the network.
 
 Job: tables, bars, and both models' answers side by side, from the values of the run.
-Ignorance: measures nothing; how pictures are encoded (report_pictures).
+Ignorance: measures nothing; how pictures are encoded (report_pictures), what a mixture is (report_plan).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from edge.cli.output import size
-from quantize import report_pictures
+from quantize import report_pictures, report_plan
 from quantize.continuations import Continuation, Shown
+from quantize.mixture import Mixture
 from quantize.report import Quality, Report
 
 NOTICEABLE = 0.05  # of top-1 agreement lost: what `edge run` warns of
@@ -31,9 +32,11 @@ img { display: block; image-rendering: pixelated; max-width: 100%; margin: .2rem
 """
 
 
-def page(report: Report, continuations: Sequence[Continuation]) -> str:
-    """The whole file."""
-    sections = [_summary(report), _quality(report), _sizes(report), _codecs(report), _examples(continuations)]
+def page(report: Report, continuations: Sequence[Continuation], mixture: Mixture | None = None) -> str:
+    """The whole file; with a mixture also what was possible, and where the model is sensitive."""
+    planned = report_plan.section(mixture) if mixture else ""
+    sections = [_summary(report), _quality(report), planned, _sizes(report), _codecs(report)]
+    sections.append(_examples(continuations))
     title = f"{report.name} as {report.recipe}"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
