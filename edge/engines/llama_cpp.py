@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import hardware
-from edge.engines import lora, room
+from edge.engines import lora, room, state
 from edge.engines.base import Logits
 from edge.engines.llama_native import CLOSED, LlamaTokenizer, complaint, library
 from edge.engines.own_thread import CallersThread, OwnThread
@@ -81,6 +81,8 @@ class LlamaCppEngine:
         self.vocab_size = self.tokenizer.size
         self._row_type = ctypes.c_float * self.vocab_size
         self._width = int(self._native.llama_model_n_embd_inp(self._model))
+        adapters = [(adapter.size, adapter.scale) for adapter in wanted]
+        self._model_key = f"{self.name} {header.file_size} {self.vocab_size} {adapters}"
         self._lengths = [0] * self.sequences
         self._batch = _Batch(self._native, self._batch_size)
         self._meter, self._others, self._looked = hardware.LoadMeter(), 0.0, 0.0
@@ -134,6 +136,27 @@ class LlamaCppEngine:
             if kept:
                 raise EngineError(f"this model cannot go back to {kept} tokens; the sequence was cleared")
         self._lengths[sequence] = kept
+
+    def save(self, *, sequence: int = 0) -> bytes:
+        """What a sequence holds, for `restore`."""
+        self._alive(sequence)
+        size = self._native.llama_state_seq_get_size(self._context, sequence)
+        buffer = (ctypes.c_uint8 * size)()
+        written = self._native.llama_state_seq_get_data(self._context, buffer, size, sequence)
+        return state.framed(self._model_key, self._lengths[sequence], bytes(memoryview(buffer)[:written]))
+
+    def restore(self, saved: bytes, *, sequence: int = 0) -> None:
+        """Hold what was saved, instead of what is held now."""
+        self._alive(sequence)
+        self._clear(sequence)
+        length, payload = state.opened(self._model_key, saved, self.context_length)
+        buffer = (ctypes.c_uint8 * len(payload)).from_buffer_copy(payload)
+        if not self._native.llama_state_seq_set_data(self._context, buffer, len(payload), sequence):
+            self._clear(sequence)
+            raise EngineError(
+                f"llama.cpp takes the saved sequence not back: {complaint() or 'no reason given'}"
+            )
+        self._lengths[sequence] = length
 
     def close(self) -> None:
         """Free native memory; further calls raise EngineError."""
