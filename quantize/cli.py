@@ -24,6 +24,9 @@ def quantize_command(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle folder to write.")],
     recipe: Annotated[str, typer.Option("--recipe", "-r", help=_RECIPE_HELP)] = "int4",
+    format: Annotated[
+        str, typer.Option(help="gguf (llama.cpp), onnx (onnxruntime; f32, int8 or int4), or both.")
+    ] = "gguf",
     heldout: Annotated[Path | None, typer.Option(help="Held-out ids and media (npz).")] = None,
     strict_codecs: Annotated[
         bool, typer.Option(help="Fail where an int8 codec misses its gate, instead of keeping the float one.")
@@ -35,8 +38,9 @@ def quantize_command(
 
     with _progress() as show:
         report = quantize(
-            checkpoint, output, recipe, progress=show, heldout=heldout, strict_codecs=strict_codecs
-        )
+            checkpoint, output, recipe, format=format, progress=show, heldout=heldout,
+            strict_codecs=strict_codecs,
+        )  # fmt: skip
     if as_json:
         print(report.to_json(), end="")
     else:
@@ -79,20 +83,22 @@ def _print(report: Report) -> None:
         out.print(f"quality: {report.quality_note}")
         return
     out.print(f"quality {report.quality_note}, held-out tokens:")
+    onnx = {f"{name} (ONNX)": quality for name, quality in report.quality_onnx.items()}
     table(
         ("modality", "tokens", "loss", "f16 loss", "top-1 agreement", "KL (nats)"),
         [
             (name, str(q.tokens), f"{q.loss:.4f}", f"{q.reference_loss:.4f}", f"{q.agreement:.1%}",
              f"{q.divergence:.5f}")
-            for name, q in report.quality.items()
+            for name, q in {**report.quality, **onnx}.items()
         ],
     )  # fmt: skip
 
 
 def stored_as(report: Report, role: str) -> str:
     """What a part is stored as, with the gate's number."""
-    if role == "decoder":
-        return report.type
+    if role.startswith("decoder"):
+        kinds = report.type.split(" and ONNX ")  # where there are two, the GGUF's stands first
+        return kinds[0] if role == "decoder" else f"ONNX {kinds[-1].removeprefix('ONNX ')}"
     codec = report.codecs.get(role)
     if codec is None:
         return ""

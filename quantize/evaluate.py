@@ -45,5 +45,6 @@ def compare(
 
 
 def _threads(model: Path) -> int:
+    size = sum(file.stat().st_size for file in model.parent.glob(f"{model.name}*"))  # a graph's weights too
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if model.stat().st_size < _SMALL else cores
+    return 1 if size < _SMALL else cores

@@ -1,8 +1,9 @@
-"""The child process that runs two GGUFs over held-out ids.
+"""The child process that runs two decoders over held-out ids: a GGUF, and a GGUF or an ONNX graph.
 
 Job: loss, top-1 agreement and divergence per modality, both models in lock step.
 Arguments: REFERENCE RESULT HELDOUT.npz OUT.json THREADS EXTRA_BUFFERS.
 Ignorance: what the numbers are good for. It may abort: its parent expects that.
+llama.cpp computes on a thread of its own: onnxruntime would change its processor state (edge's own_thread).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.engines.own_thread import OwnThread
 from quantize.children import die_with_parent
+from quantize.onnx_evaluate import OnnxModel, log_softmax
 
 CHUNK = 128  # positions per native call: bounds the logits held at once
 MAX_PREDICTIONS = 4096  # per modality
@@ -46,6 +49,7 @@ class _Model:
             native.llama_vocab_pad(vocabulary),
         )
         self.batch = native.llama_batch_init(CHUNK, 0, 1)
+        self.thread = OwnThread("llama.cpp")
 
     def clear(self) -> None:
         self.native.llama_memory_clear(self.native.llama_get_memory(self.context), True)
@@ -57,15 +61,16 @@ class _Model:
         for i, token in enumerate(ids):
             batch.token[i], batch.pos[i], batch.logits[i] = int(token), start + i, 1
             batch.n_seq_id[i], batch.seq_id[i][0] = 1, 0
-        if self.native.llama_decode(self.context, batch) != 0:
+        if self.thread.call(self.native.llama_decode, self.context, batch) != 0:
             sys.exit(f"llama.cpp failed at position {start}")
         pointer = self.native.llama_get_logits(self.context)
         logits = np.ctypeslib.as_array(pointer, (len(ids), self.vocabulary)).astype(np.float32)
-        logits -= logits.max(-1, keepdims=True)
-        return np.asarray(logits - np.log(np.exp(logits).sum(-1, keepdims=True)), np.float32)
+        return log_softmax(logits)
 
 
-def _compare(models: tuple[_Model, _Model], rows: NDArray[np.uint16], name: str) -> dict[str, Any]:
+def _compare(
+    models: tuple[_Model, _Model | OnnxModel], rows: NDArray[np.uint16], name: str
+) -> dict[str, Any]:
     sums = np.zeros(5)  # tokens, loss, reference loss, agreement, divergence
     for done, row in enumerate(rows, 1):
         for model in models:
@@ -103,8 +108,12 @@ def main(reference: str, result: str, heldout: str, out: str, threads: str, extr
     with np.load(heldout) as file:
         arrays = {name: file[name] for name in file.files if file[name].ndim == 2}
     length = max(array.shape[1] for array in arrays.values())
-    models = (_Model(reference, length, int(threads), extra == "1"),
-              _Model(result, length, int(threads), extra == "1"))  # fmt: skip
+    first = _Model(reference, length, int(threads), extra == "1")
+    is_graph = result.endswith(".onnx")
+    second = (
+        OnnxModel(result, int(threads)) if is_graph else _Model(result, length, int(threads), extra == "1")
+    )
+    models = first, second
     measured = {name: _compare(models, rows, name) for name, rows in arrays.items()}
     Path(out).write_text(json.dumps(measured))
     return 0

@@ -7,6 +7,7 @@ Source: ContribOperators.md of onnxruntime 1.31; names of inputs and outputs as 
 
 Two inputs have defaults, so that onnxruntime-genai need not know them. `inputs_embeds` (batch, n, width):
 its row stands where an id is below 0. `logits_from` (1,): logits start there; -1, the default: the last only.
+The logits are declared for one position: by that onnxruntime-genai knows that it gets the last one alone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from onnx import TensorProto
 from edge.errors import IntegrityError, UsageError
 from quantize import onnx_blocks, onnx_rope, tensor_names
 from quantize.checkpoint import Checkpoint
+from quantize.gguf_source import GgufSource
 from quantize.onnx_writer import DATA_SUFFIX, GraphWriter
 from quantize.tensor_names import Row, Shape
 
@@ -42,6 +44,17 @@ class OnnxRecipe:
     block: int = 32  # weights that share a scale; rows that it does not divide take a smaller one
     symmetric: bool = False  # without zero points
     accuracy: int = _INT8_ACTIVATIONS  # 0: float activations
+
+    @property
+    def type(self) -> str:
+        """In words, for reports and manifests."""
+        blocks = f"{self.bits}-bit blocks of {self.block}, embedding and head {self.head_bits}-bit"
+        return "ONNX F32" if self.bits == 32 else f"ONNX {blocks}"
+
+    @property
+    def weight_bits(self) -> float:
+        """Bits per weight, nominal; for the disk estimate."""
+        return max(self.bits, self.head_bits) * 1.2
 
 
 RECIPES = {
@@ -72,6 +85,20 @@ def files(path: Path) -> tuple[Path, Path]:
     return path, path.with_name(path.name + DATA_SUFFIX)
 
 
+def require(checkpoint: Checkpoint | GgufSource) -> None:
+    """Refuse what no graph can be made of.
+
+    Raises:
+        UsageError: a GGUF file, or an architecture that is not in `ARCHITECTURES`.
+    """
+    if isinstance(checkpoint, GgufSource):
+        raise UsageError(f"{checkpoint.ready.name} is a GGUF file; ONNX is made from a checkpoint folder")
+    if checkpoint.gguf not in ARCHITECTURES:
+        raise UsageError(
+            f"ONNX export knows {', '.join(ARCHITECTURES)}, not {checkpoint.gguf}; use --format gguf"
+        )
+
+
 def write(checkpoint: Checkpoint, path: Path, recipe: OnnxRecipe, progress: Progress) -> None:
     """Stream the decoder to `path` and the file of its weights beside it.
 
@@ -79,10 +106,7 @@ def write(checkpoint: Checkpoint, path: Path, recipe: OnnxRecipe, progress: Prog
         UsageError: an architecture or a size this writer cannot express.
         IntegrityError: tensors missing, misshapen or not finite. OSError: the disk refused.
     """
-    if checkpoint.gguf not in ARCHITECTURES:
-        raise UsageError(
-            f"ONNX export knows {', '.join(ARCHITECTURES)}, not {checkpoint.gguf}; use --format gguf"
-        )
+    require(checkpoint)
     rows = tensor_names.table(checkpoint.architecture, checkpoint.config)
     found = {name: t.shape for name, t in checkpoint.tensors.items()}
     tensor_names.check(rows, found, others=checkpoint.architecture.other_towers)
@@ -165,7 +189,7 @@ class _Decoder:
         graph.weight(start, np.array([-1], np.int64))
         end, axis = graph.weight("end", np.array([_ALL])), graph.weight("time_axis", np.array([1]))
         asked = graph.op("Slice", [hidden, start, end, axis], "asked")
-        logits = graph.output("logits", TensorProto.FLOAT, ["batch", "asked", self._shape.vocabulary])
+        logits = graph.output("logits", TensorProto.FLOAT, ["batch", 1, self._shape.vocabulary])
         name = "token_embd" if self._shape.tied else "output"
         if not self._shape.tied:
             self._store(name, self._recipe.head_bits)

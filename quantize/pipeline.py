@@ -1,7 +1,7 @@
 """The one function of the pipeline: a checkpoint folder in, a measured bundle out.
 
 Job: the order of the steps, and what is checked before the first byte is written.
-Ignorance: how any step works; prints nothing.
+Ignorance: how any step works; prints nothing. A bundle holds a GGUF decoder, an ONNX one, or both.
 """
 
 from __future__ import annotations
@@ -17,20 +17,32 @@ from pathlib import Path
 from typing import Any
 
 from edge import licences
-from edge.errors import EngineError, IntegrityError, NotFoundError
+from edge.errors import EngineError, IntegrityError, NotFoundError, UsageError
 from edge.formats import manifest as manifests
 from edge.formats.gguf import read_header
 from edge.formats.manifest import Manifest
 from edge.vocabulary import Vocabulary
-from quantize import bundle, calibration, codec_export, evaluate, gguf_export, recipes
+from quantize import (
+    bundle,
+    calibration,
+    codec_export,
+    evaluate,
+    genai,
+    gguf_export,
+    onnx_export,
+    recipes,
+    vocabulary_export,
+)
 from quantize.checkpoint import Checkpoint, read_json
 from quantize.gguf_source import GgufSource, open_source
+from quantize.onnx_export import OnnxRecipe
 from quantize.recipes import Recipe
 from quantize.report import CodecResult, Quality, Report, Size
 
 Progress = Callable[[str, int, int], None]  # (what, done, of)
-DECODER = "decoder.gguf"
-TEMPLATE = "chat_template.jinja"
+DECODER, GRAPH, VOCABULARY = "decoder.gguf", "decoder.onnx", "vocabulary.gguf"
+FORMATS = ("gguf", "onnx", "both")
+TEMPLATE, REPORT = "chat_template.jinja", "report.json"
 _TOOLS = ("edge-multimodal", "llama-cpp-python", "gguf", "onnx", "onnxruntime", "numpy")
 _SLACK = 4 << 20  # bytes: headers, manifest, report
 
@@ -41,6 +53,8 @@ class _Run:
 
     checkpoint: Checkpoint | GgufSource
     recipe: Recipe
+    onnx: OnnxRecipe | None  # how the ONNX decoder is stored; None: the bundle has none
+    gguf: bool  # whether it has a GGUF one
     codecs: Mapping[str, Path]  # float codecs by role
     heldout: Mapping[str, calibration.Array]
     heldout_path: Path
@@ -53,46 +67,58 @@ def quantize(
     output: str | Path,
     recipe: str = "int4",
     *,
+    format: str = "gguf",
     progress: Progress | None = None,
     heldout: str | Path | None = None,
     strict_codecs: bool = False,
 ) -> Report:
     """Quantize a checkpoint folder, or a float GGUF, into a bundle folder.
 
+    `format` is one of `FORMATS`: llama.cpp's decoder, onnxruntime's, or both.
     `progress(what, done, of)` is called as steps advance. `heldout` names a file as `quantize.calibration`
     describes it; None: heldout.npz of the checkpoint. `strict_codecs` raises where no small form of a codec
     passes its gate, instead of keeping the float one. An older bundle at `output` stays until the end.
 
     Raises:
-        UsageError: unknown recipe, pickled weights, or `output` is something else than a bundle.
+        UsageError: unknown recipe or format, a format that cannot hold the model, pickled weights, or
+        `output` is something else than a bundle.
         NotFoundError: not a checkpoint, or a codec or `heldout` is missing.
         IntegrityError: a file of the checkpoint is damaged. DoesNotFitError: the disk is too small.
     """
     started = time.monotonic()
     target = Path(output).resolve()
-    run = _prepare(Path(checkpoint), recipe, heldout, strict_codecs, progress or (lambda *_: None))
+    run = _prepare(Path(checkpoint), recipe, format, heldout, strict_codecs, progress or (lambda *_: None))
     bundle.check_target(target)
     bundle.require_disk(target, _needed(run))
     with bundle.building(target) as folder:
         work = folder / bundle.WORK
-        _write_decoder(run, folder / DECODER, work)
-        quality, note = _measure(run, folder / DECODER, work)
+        decoders = _write_decoders(run, folder, work)
+        measured = [_measure(run, folder / decoders[role], work) for role in _decoders(decoders)]
         codecs = _write_codecs(run, folder)
-        copied = _copy_files(run, folder)
-        report = _report(run, folder, quality, note, codecs, started)
-        (folder / "report.json").write_text(report.to_json(), encoding="utf-8")
-        _write_manifest(run, folder, copied, target.name)
+        files = {**decoders, **{role: source.name for role, source in run.codecs.items()}}
+        files |= {**_copy_files(run, folder), "report": REPORT}
+        report = _report(run, folder, measured, codecs, started)
+        (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
+        _write_manifest(run, folder, files, target.name)
     return report
 
 
-def _prepare(folder: Path, recipe: str, heldout: str | Path | None, strict: bool, progress: Progress) -> _Run:
+def _prepare(folder: Path, recipe: str, format: str, heldout: str | Path | None, strict: bool,
+             progress: Progress) -> _Run:  # fmt: skip
     chosen = recipes.find(recipe)
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}; choose one of {', '.join(FORMATS)}")
+    graph = None if format == "gguf" else onnx_export.find(recipe)
     checkpoint = open_source(folder)
+    if graph is not None:
+        onnx_export.require(checkpoint)
     path = Path(heldout) if heldout else checkpoint.folder / "heldout.npz"
     if heldout and not path.is_file():
         raise NotFoundError(f"the held-out file {path} does not exist; check the path")
     arrays = calibration.read_heldout(path, int(checkpoint.config["vocab_size"]))
-    return _Run(checkpoint, chosen, checkpoint.codecs(), arrays, path, strict, progress)
+    return _Run(
+        checkpoint, chosen, graph, format != "onnx", checkpoint.codecs(), arrays, path, strict, progress
+    )
 
 
 def _needed(run: _Run) -> int:
@@ -100,7 +126,8 @@ def _needed(run: _Run) -> int:
     parameters = _parameters(run.checkpoint)
     file = run.checkpoint.tokenizer()
     tokenizer = file.stat().st_size if file else 0
-    result = int(parameters * run.recipe.bits / 8)
+    result = int(parameters * run.recipe.bits / 8) if run.gguf else 0
+    result += int(parameters * run.onnx.weight_bits / 8) if run.onnx else 0
     reference = 2 * parameters if run.heldout else 0
     source = 0 if run.recipe.streamed or run.checkpoint.ready else run.checkpoint.size
     codecs = sum(path.stat().st_size for path in run.codecs.values())
@@ -109,6 +136,28 @@ def _needed(run: _Run) -> int:
 
 def _parameters(checkpoint: Checkpoint | GgufSource) -> int:
     return sum(prod(t.shape) for t in checkpoint.tensors.values())
+
+
+def _write_decoders(run: _Run, folder: Path, work: Path) -> dict[str, str]:
+    """All files of the decoders, by role."""
+    written = {}
+    if run.gguf:
+        _write_decoder(run, folder / DECODER, work)
+        written[manifests.GGUF] = DECODER
+    if run.onnx is not None and isinstance(run.checkpoint, Checkpoint):
+        onnx_export.write(run.checkpoint, folder / GRAPH, run.onnx, run.progress)
+        graph, weights = onnx_export.files(folder / GRAPH)
+        written |= {manifests.ONNX: graph.name, manifests.ONNX_DATA: weights.name}
+        written |= genai.write(run.checkpoint, graph, _vocabulary(run.checkpoint).end)
+        if not run.gguf:
+            vocabulary_export.write(run.checkpoint, folder / VOCABULARY)
+            written[manifests.VOCABULARY] = VOCABULARY
+    return written
+
+
+def _decoders(roles: Mapping[str, str]) -> list[str]:
+    """The roles that compute, the first one first in the report."""
+    return [role for role in (manifests.GGUF, manifests.ONNX) if role in roles]
 
 
 def _write_decoder(run: _Run, target: Path, work: Path) -> None:
@@ -187,25 +236,37 @@ def _copy_files(run: _Run, folder: Path) -> dict[str, str]:
     return copied
 
 
-def _report(run: _Run, folder: Path, quality: dict[str, Quality], note: str,
+def _report(run: _Run, folder: Path, measured: list[tuple[dict[str, Quality], str]],
             codecs: dict[str, CodecResult], started: float) -> Report:  # fmt: skip
-    sizes = {"decoder": Size(run.checkpoint.size, (folder / DECODER).stat().st_size)}
+    sizes, weights = {}, 0
+    if run.onnx is not None:
+        written = [file.stat().st_size for file in onnx_export.files(folder / GRAPH)]
+        sizes[manifests.ONNX], weights = Size(run.checkpoint.size, sum(written)), written[1]
+    if run.gguf:
+        sizes[manifests.GGUF] = Size(run.checkpoint.size, (folder / DECODER).stat().st_size)
+        weights = sum(t.size for t in read_header(folder / DECODER).tensors)
     for role, source in run.codecs.items():
         sizes[role] = Size(source.stat().st_size, (folder / source.name).stat().st_size)
-    sizes["total"] = Size(sum(s.before for s in sizes.values()), sum(s.after for s in sizes.values()))
+    before = run.checkpoint.size + sum(source.stat().st_size for source in run.codecs.values())
+    sizes["total"] = Size(before, sum(s.after for s in sizes.values()))
     parameters = _parameters(run.checkpoint)
-    weights = sum(t.size for t in read_header(folder / DECODER).tensors)
+    quality, note = measured[0]
     return Report(
-        name=run.checkpoint.name, recipe=run.recipe.name, type=run.recipe.type, parameters=parameters,
+        name=run.checkpoint.name, recipe=run.recipe.name, type=_type(run), parameters=parameters,
         bits_per_weight=round(8 * weights / parameters, 3), seconds=round(time.monotonic() - started, 2),
         sizes=sizes, quality=quality, quality_note=note, codecs=codecs, tools=_tools(),
+        quality_onnx=measured[1][0] if len(measured) > 1 else {},
     )  # fmt: skip
 
 
-def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: str) -> None:
+def _type(run: _Run) -> str:
+    """How the weights are stored, in words."""
+    kinds = [run.recipe.type] if run.gguf else []
+    return " and ".join([*kinds, run.onnx.type] if run.onnx else kinds)
+
+
+def _write_manifest(run: _Run, folder: Path, files: Mapping[str, str], name: str) -> None:
     facts: Mapping[str, Any] = run.checkpoint.facts
-    codecs = {role: path.name for role, path in run.codecs.items()}
-    files = {"decoder": DECODER, **codecs, **copied, "report": "report.json"}
     manifest = Manifest(
         name=run.checkpoint.name,
         family=str(facts.get("family", run.checkpoint.gguf)),
@@ -216,7 +277,7 @@ def _write_manifest(run: _Run, folder: Path, copied: Mapping[str, str], name: st
         files={role: manifests.entry_of(folder, path) for role, path in files.items()},
         context_length=run.checkpoint.context_length,
         licence=str(facts.get("licence") or _licence(run)),
-        recipe={"name": run.recipe.name, "type": run.recipe.type},
+        recipe={"name": run.recipe.name, "type": _type(run)},
         prompts=facts.get("prompts", {}),
         sampling=facts.get("sampling", {}),
         tools=_tools(),

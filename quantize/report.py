@@ -64,6 +64,7 @@ class Report:
     quality_note: str  # against what, or why not measured
     codecs: Mapping[str, CodecResult] = field(default_factory=dict)  # by role
     tools: Mapping[str, str] = field(default_factory=dict)
+    quality_onnx: Mapping[str, Quality] = field(default_factory=dict)  # where `quality` is the GGUF's
 
     def to_json(self) -> str:
         """The text of report.json."""
@@ -74,7 +75,8 @@ class Report:
         """The inverse of `to_json`; only for files that a verified manifest lists."""
         data: dict[str, Any] = json.loads(text)
         data["sizes"] = {k: Size(**v) for k, v in data["sizes"].items()}
-        data["quality"] = {k: Quality(**v) for k, v in data["quality"].items()}
+        for part in ("quality", "quality_onnx"):
+            data[part] = {k: Quality(**v) for k, v in data.get(part, {}).items()}
         for role, codec in data["codecs"].items():
             trials = tuple(CodecTrial(**t) for t in codec.pop("trials"))
             data["codecs"][role] = CodecResult(trials=trials, **codec)
