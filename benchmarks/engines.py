@@ -25,9 +25,9 @@ from edge.engines.llama_cpp import LlamaCppEngine
 from edge.engines.onnx_engine import OnnxEngine
 from edge.options import EngineOptions
 from edge.segments import TokenSegment
-from quantize import gguf_export, onnx_export, recipes, vocabulary_export
+from quantize import gguf_export, llama_quantize, onnx_export, recipes, vocabulary_export
 from quantize.checkpoint import Checkpoint, open_checkpoint
-from quantize.onnx_evaluate import log_softmax
+from quantize.native_decoder import log_softmax
 
 ONE = EngineOptions(context_length=512, threads=1, sequences=1)
 GRAPHS, GGUFS = ("f32", "int8", "int4"), ("f32", "q8_0", "q4_k_m", "q4_0")
@@ -55,7 +55,7 @@ def decoders(checkpoint: Checkpoint, folder: Path) -> dict[str, tuple[int, Open]
         if recipe.streamed:
             gguf_export.write_float(checkpoint, path, recipe, quiet)
         else:
-            gguf_export.write_quantized(folder / "f32.gguf", path, recipe, quiet)
+            llama_quantize.write(folder / "f32.gguf", path, recipe, quiet, None)
         made[f"gguf {name}"] = path.stat().st_size, lambda path=path: LlamaCppEngine(path, ONE)
     return made
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         DoesNotFitError,
         EdgeError,
         EngineError,
+        IncompleteError,
         IntegrityError,
         MediaError,
         ModalityError,
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
         ImageMade,
         MediaProgress,
         Reply,
+        Score,
         TextDelta,
         Timings,
+        TokenLogprob,
+        ToolCall,
         Usage,
         VideoMade,
     )
@@ -40,30 +44,33 @@ if TYPE_CHECKING:
     from edge.messages import Audio, Image, Message, Part, Text, Video
     from edge.model import Model, load
     from edge.options import EngineOptions, SamplingOptions
+    from edge.tools import Toolbox
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "edge.chat": ("Chat",),
-    "edge.errors": ("DoesNotFitError", "EdgeError", "EngineError", "IntegrityError", "MediaError",
+    "edge.errors": ("DoesNotFitError", "EdgeError", "EngineError", "IncompleteError", "IntegrityError",
+                    "MediaError",
                     "ModalityError", "NotFoundError", "OfflineError", "UsageError"),
-    "edge.events": ("AudioChunk", "Event", "Finished", "ImageMade", "MediaProgress", "Reply", "TextDelta",
-                    "Timings", "Usage", "VideoMade"),
+    "edge.events": ("AudioChunk", "Event", "Finished", "ImageMade", "MediaProgress", "Reply", "Score",
+                    "TextDelta", "Timings", "TokenLogprob", "ToolCall", "Usage", "VideoMade"),
     "edge.media.audio": ("Sound",),
     "edge.media.image": ("Picture",),
     "edge.media.video": ("Clip",),
     "edge.messages": ("Audio", "Image", "Message", "Part", "Text", "Video"),
     "edge.model": ("Model", "load"),
     "edge.options": ("EngineOptions", "SamplingOptions"),
+    "edge.tools": ("Toolbox",),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Audio", "AudioChunk", "Chat", "Clip", "DoesNotFitError", "EdgeError", "EngineError", "EngineOptions",
-    "Event", "Finished", "Image", "ImageMade", "IntegrityError", "MediaError", "MediaProgress", "Message",
-    "ModalityError", "Model", "NotFoundError", "OfflineError", "Part", "Picture", "Reply", "SamplingOptions",
-    "Sound", "Text", "TextDelta", "Timings", "Usage", "UsageError", "Video", "VideoMade", "__version__",
-    "load",
+    "Event", "Finished", "Image", "ImageMade", "IncompleteError", "IntegrityError", "MediaError",
+    "MediaProgress", "Message", "ModalityError", "Model", "NotFoundError", "OfflineError", "Part",
+    "Picture", "Reply", "SamplingOptions", "Score", "Sound", "Text", "TextDelta", "Timings", "TokenLogprob",
+    "ToolCall", "Toolbox", "Usage", "UsageError", "Video", "VideoMade", "__version__", "load",
 ]  # fmt: skip
 
 

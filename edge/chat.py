@@ -1,64 +1,58 @@
 """A conversation: history and settings around one stream.
 
 Job: check abilities before a token is computed, lay out the prompt, stream one reply, keep the history true:
-a turn is committed when its reply finished or was cancelled, and a turn that failed leaves no trace.
+a turn is committed when its reply finished or was cancelled, and a turn that failed, or ended inside of a
+document that a schema asked for, leaves no trace.
 Ignorance: files, manifests, which engine: it gets a `Wiring`. Not thread-safe but for `cancel`.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import get_args
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, get_args
 
 import numpy as np
 
-from edge.errors import DoesNotFitError, EdgeError, ModalityError, UsageError
-from edge.events import AudioChunk, Event, Finished, ImageMade, Reply, TextDelta, VideoMade
-from edge.frontends.base import Frontend
+from edge.errors import DoesNotFitError, IncompleteError, ModalityError, UsageError
+from edge.events import (
+    Event,
+    Finished,
+    Reply,
+    Score,
+    ToolCall,
+)
 from edge.generation.constraints import Grammar, Kind
-from edge.generation.decode import Decoder, Request
-from edge.generation.prompt import Layout, Piece, Turn
+from edge.generation.decode import Request
+from edge.generation.gather import gather, incomplete
+from edge.generation.prompt import Piece, Turn
 from edge.generation.reply import Router
 from edge.generation.sampling import Sampler, checked
-from edge.media.audio import Sound
-from edge.media.image import Picture
-from edge.media.video import Clip
+from edge.generation.shapes.masks import Matcher
+from edge.generation.shapes.python_types import described
 from edge.messages import Audio, Image, Message, Part, Text, Video, as_part
 from edge.options import SamplingOptions
 from edge.segments import Segment, TokenSegment
-from edge.vocabulary import Vocabulary
+from edge.tools import Toolbox, read_native, read_protocol, told
+from edge.wiring import Wiring, scored
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-DEFAULTS: Mapping[str, SamplingOptions] = {  # where the manifest says nothing (native-model.md)
-    "text": SamplingOptions(temperature=0.7, top_p=0.9),
-    "image": SamplingOptions(temperature=1.0, top_k=128, guidance=2.5),
-    "audio": SamplingOptions(temperature=0.8, top_k=50, repetition_penalty=1.1, repetition_window=64),
-    "video": SamplingOptions(temperature=1.0, top_k=128, guidance=2.5),
-    "exact": SamplingOptions(temperature=0.0, guidance=1.0),
-}
 _WORDS = {"text": "text", "image": "pictures", "audio": "sound", "video": "video"}
 
 
 @dataclass(frozen=True)
-class Wiring:
-    """What a chat runs on: a loaded model's parts, put together by `edge.model`."""
+class _Asked:
+    """One turn as the caller wants it."""
 
-    name: str
-    decoder: Decoder
-    layout: Layout
-    vocabulary: Vocabulary
-    frontends: Mapping[str, Frontend]  # by kind
-    reads: frozenset[str]
-    makes: frozenset[str]
-    sampling: Mapping[str, SamplingOptions] = field(default_factory=dict)  # by modality, and "exact"
-    null_prompt: tuple[int, ...] = ()  # the empty prompt of guidance
-
-    def defaults(self, kind: str) -> SamplingOptions:
-        """What the manifest says for a modality, over the house's own."""
-        return self.sampling.get(kind, SamplingOptions()).over(DEFAULTS[kind])
+    message: Message
+    make: Kind | None
+    sampling: SamplingOptions
+    script: str = ""
+    shape: Callable[[], Matcher] | None = None
 
 
 class Chat:
@@ -75,6 +69,7 @@ class Chat:
         self._cancel = threading.Event()
         self._spans: dict[Image | Audio | Video, Segment] = {}  # media of the history, as they were read
         self._said: dict[Message, TokenSegment] = {}  # replies, as the very ids that were generated
+        self._toolbox: Toolbox | None = None  # while tools may be called
 
     def send(
         self,
@@ -82,6 +77,8 @@ class Chat:
         make: Kind | None = None,
         sampling: SamplingOptions | None = None,
         script: str = "",
+        schema: Any = None,
+        pattern: str | None = None,
     ) -> Iterator[Event]:
         """Say something and stream the answer; `Finished` comes last.
 
@@ -89,17 +86,18 @@ class Chat:
             make: the modality that the answer must hold; None lets the model choose.
             sampling: settings of this turn. With `make`, they shape that modality; else the text.
             script: with make="audio", the very words that the sound must say.
+            schema: a JSON Schema, or a type that has one: the answer is one JSON text by it. Where it is cut
+                off, `Finished.reason` is not "end", and the turn is not kept.
+            pattern: a regular expression (ECMA-262) that the whole answer matches.
 
         Raises:
             ModalityError: a part or `make` that the model does not read or make; before a token is computed.
             DoesNotFitError: the conversation does not fit into the context.
             MediaError: a picture, sound or clip cannot be read.
+            UsageError: a schema or pattern that cannot be honoured, a setting out of its range.
         """
-        message = Message("user", tuple(as_part(part) for part in parts))
-        self._check_abilities(message, make)
-        if not message.parts:
-            raise UsageError("nothing was said; give at least one text, picture, sound or clip")
-        return self._send_once(message, make, (sampling or SamplingOptions()).over(self.sampling), script)
+        shape = None if schema is None else described(schema)[0]
+        return self._send(self._asked(parts, make, sampling, script, shape, pattern))
 
     def ask(
         self,
@@ -107,9 +105,44 @@ class Chat:
         make: Kind | None = None,
         sampling: SamplingOptions | None = None,
         script: str = "",
+        schema: Any = None,
+        pattern: str | None = None,
+        best_of: int = 1,
+        tools: Sequence[Callable[..., Any]] | Toolbox = (),
     ) -> Reply:
-        """The same as `send`, gathered into one value."""
-        return gather(self.send(*parts, make=make, sampling=sampling, script=script))
+        """The same as `send`, gathered into one value; with `schema`, `reply.value` is what the JSON says.
+
+        Args:
+            best_of: answers to draw; the one whose text has the best mean logprob is kept, the others are
+                in `reply.others`. With a seed, the answers are drawn with seed, seed + 1 …
+            tools: typed functions that the model may call before it answers; `reply.calls` tells what it did.
+                They run in this process: give it only what any answer may do.
+
+        Raises:
+            IncompleteError: the answer was cut off inside of its JSON, or before it matched its pattern.
+        """
+        shape, build = (None, None) if schema is None else described(schema)
+        asked = self._asked(parts, make, sampling, script, shape, pattern)
+        if tools:
+            if asked.shape is not None or best_of != 1 or make not in (None, "text") or script:
+                raise UsageError(
+                    "tools do not combine with schema, pattern, best_of, script or media to make"
+                )
+            return self._with_tools(asked, tools if isinstance(tools, Toolbox) else Toolbox(tools))
+        reply = gather(self._send(asked)) if best_of == 1 else self._best(asked, best_of)
+        if asked.shape is not None and reply.finish_reason != "end":
+            raise incomplete(reply)
+        return reply if build is None else replace(reply, value=build(json.loads(reply.text)))
+
+    def score(self, answer: str, *parts: str | Part) -> Score:
+        """How likely the model finds an answer to what is said; the history stays as it is.
+
+        Raises:
+            DoesNotFitError: conversation and answer do not fit into the context.
+        """
+        asked = self._asked(parts, None, None, "", None, None)
+        prompt, ids = self._prompt(asked.message), self._wiring.layout.text(answer)
+        return scored(self._wiring, prompt, ids)
 
     def cancel(self) -> None:
         """Stop the running reply after its current token; safe from any thread."""
@@ -117,53 +150,152 @@ class Chat:
 
     # --- one turn ---------------------------------------------------------------------------------
 
-    def _send_once(
-        self, message: Message, make: Kind | None, sampling: SamplingOptions, script: str
-    ) -> Iterator[Event]:
-        self._cancel.clear()
-        wiring = self._wiring
-        router = Router(wiring.layout.tokenizer, wiring.vocabulary, wiring.frontends)
-        request = self._request(router, message, make, sampling, script)
-        yield from self._run(router, request, message)
+    def _asked(
+        self,
+        parts: Sequence[str | Part],
+        make: Kind | None,
+        sampling: SamplingOptions | None,
+        script: str,
+        schema: Any,
+        pattern: str | None,
+    ) -> _Asked:
+        message = Message("user", tuple(as_part(part) for part in parts))
+        self._check_abilities(message, make)
+        if not message.parts:
+            raise UsageError("nothing was said; give at least one text, picture, sound or clip")
+        settings = (sampling or SamplingOptions()).over(self.sampling)
+        return _Asked(message, make, settings, script, self._shape(make, schema, pattern))
 
-    def _run(self, router: Router, request: Request, message: Message) -> Iterator[Event]:
-        decoder, committed = self._wiring.decoder, False
+    def _shape(self, make: Kind | None, schema: Any, pattern: str | None) -> Callable[[], Matcher] | None:
+        if schema is None and pattern is None:
+            return None
+        if make not in (None, "text") or (schema is not None and pattern is not None):
+            raise UsageError(
+                "a schema or a pattern shapes text: give one of them, and no other modality to make"
+            )
+        languages = self._wiring.languages
+        made = (
+            partial(languages.pattern, pattern) if pattern is not None else partial(languages.schema, schema)
+        )
+        made()  # refuse what cannot be honoured before anything is computed
+        return made
+
+    def _send(self, asked: _Asked) -> Iterator[Event]:
+        self._cancel.clear()
+        router = self._router(asked)
+        yield from self._run(router, self._request(router, asked), asked.message)
+
+    def _best(self, asked: _Asked, count: int) -> Reply:
+        """Draw several answers from one prompt, keep the best."""
+        if asked.make not in (None, "text") or not 1 <= count <= 64:
+            raise UsageError(f"best_of is {count}: expected 1 to 64 answers, of text")
+        self._cancel.clear()
+        drawn: list[tuple[Reply, Router]] = []
+        for i in range(count):
+            seed, told = asked.sampling.seed, asked.sampling.logprobs or 0
+            own = replace(asked.sampling, seed=None if seed is None else seed + i, logprobs=told)
+            router = self._router(asked)
+            request = self._request(router, replace(asked, sampling=own))
+            drawn.append((gather(self._run(router, request, None)), router))
+            if self._cancel.is_set():
+                break
+        drawn.sort(key=lambda one: (one[0].finish_reason == "end", one[0].score.mean), reverse=True)
+        best, router = drawn[0]
+        if asked.shape is None or best.finish_reason == "end":
+            self._commit(asked.message, router, empty=best.finish_reason != "cancelled")
+        return replace(best, others=tuple(reply for reply, _ in drawn[1:]))
+
+    def _with_tools(self, asked: _Asked, box: Toolbox) -> Reply:
+        """Call tools as the model asks until it answers; a failure leaves no trace."""
+        before = list(self.history)
+        self._toolbox = box
+        try:
+            calls: list[ToolCall] = []
+            while True:
+                reply, wanted = self._round(asked, box, last=len(calls) >= box.limit)
+                if not wanted:
+                    return replace(reply, calls=tuple(calls))
+                done = [call if call.error else box.run(call) for call in wanted]
+                calls += done
+                if self._cancel.is_set():
+                    raise IncompleteError("the turn was cancelled while a tool was running; ask again")
+                said = tuple(Text(told(call)) for call in done)
+                asked = replace(asked, message=Message("tool", said))
+        except BaseException:
+            self.history = before
+            raise
+        finally:
+            self._toolbox = None
+
+    def _round(self, asked: _Asked, box: Toolbox, *, last: bool) -> tuple[Reply, list[ToolCall]]:
+        """One answer of the model, and the calls that it asks for."""
+        if self._wiring.layout.template.knows_tools:
+            reply = gather(self._send(replace(asked, make="text")))
+            wanted = read_native(reply.text)
+            if wanted and last:
+                raise IncompleteError(
+                    f"the model asked for more than {box.limit} tool calls without an answer; "
+                    "allow more with Toolbox(…, limit=…)"
+                )
+            return reply, wanted
+        shape = partial(self._wiring.languages.schema, box.schema(calls=not last))
+        reply = gather(self._send(replace(asked, shape=shape)))
+        if reply.finish_reason != "end":
+            raise incomplete(reply)
+        said = read_protocol(reply.text)
+        return (replace(reply, text=said), []) if isinstance(said, str) else (reply, [said])
+
+    def _router(self, asked: _Asked) -> Router:
+        wiring = self._wiring
+        stops = checked(self._options("text", asked.make, asked.sampling)).stop or ()
+        return Router(wiring.layout.tokenizer, wiring.vocabulary, wiring.frontends, stops=stops)
+
+    def _run(self, router: Router, request: Request, message: Message | None) -> Iterator[Event]:
+        """Events of one reply; committed with its message, where there is one."""
+        decoder, over = self._wiring.decoder, message is None
         stream = decoder.stream(request)
         try:
             for event in router.events(stream):
                 if isinstance(event, Finished):
-                    self._commit(message, router, empty=event.reason != "cancelled")
-                    committed = True
+                    if message is not None and not request.grammar.cut:
+                        self._commit(message, router, empty=event.reason != "cancelled")
+                    over = True
                     counts = {"prompt_tokens": decoder.prompt_tokens, "cached_tokens": decoder.cached_tokens}
                     event = replace(event, usage=replace(event.usage, **counts))
                 yield event
         except GeneratorExit:  # the listener left: that is a cancel
-            if not committed:
+            if message is not None and not over and not request.grammar.cut:
                 self._commit(message, router)
             raise
         finally:
             stream.close()
 
-    def _request(
-        self, router: Router, message: Message, make: Kind | None, sampling: SamplingOptions, script: str
-    ) -> Request:
+    def _request(self, router: Router, asked: _Asked) -> Request:
         wiring = self._wiring
         began = time.perf_counter()
-        turns = [self._turn(old) for old in self._with_system()] + [self._turn(message)]
+        prompt = self._prompt(asked.message)
         router.encode_seconds = time.perf_counter() - began
-        prompt = wiring.layout.build(turns)
-        self._check_room(sum(len(segment) for segment in prompt), make)
-        options = {kind: checked(self._options(kind, make, sampling)) for kind in KINDS}
-        generator = np.random.default_rng(options["text"].seed)
+        self._check_room(sum(len(segment) for segment in prompt), asked.make)
+        options = {kind: checked(self._options(kind, asked.make, asked.sampling)) for kind in KINDS}
+        text = options["text"]
+        generator = np.random.default_rng(text.seed)
         grammar = Grammar(
             wiring.vocabulary,
             makes=wiring.makes,
-            make=make,
-            script=wiring.layout.text(script) if script else (),
-            max_text=options["text"].max_tokens,
+            make=asked.make,
+            script=wiring.layout.text(asked.script) if asked.script else (),
+            max_text=text.max_tokens,
+            shape=None if asked.shape is None else asked.shape(),
         )
-        samplers = {kind: Sampler(options[kind], generator) for kind in KINDS}
-        return Request(prompt, grammar, samplers, wiring.null_prompt, self._cancel.is_set)
+        return Request(
+            prompt,
+            grammar,
+            {kind: Sampler(options[kind], generator) for kind in KINDS},
+            wiring.null_prompt,
+            self._cancel.is_set,
+            bias=self._bias(text.logit_bias or {}),
+            logprobs=text.logprobs,
+        )
 
     def _options(self, kind: Kind, make: Kind | None, sampling: SamplingOptions) -> SamplingOptions:
         """The turn's settings where they are meant for this modality, over the manifest's."""
@@ -171,10 +303,32 @@ class Chat:
             sampling = SamplingOptions(guidance=sampling.guidance, seed=sampling.seed)
         return sampling.over(self._wiring.defaults(kind))
 
+    def _bias(self, wanted: Mapping[int | str, float]) -> dict[int, float]:
+        """A bias by id; a text must be a token of its own."""
+        layout, found = self._wiring.layout, {}
+        for name, value in wanted.items():
+            ids = layout.text(name) if isinstance(name, str) else (name,)
+            if len(ids) != 1 or not 0 <= ids[0] < layout.vocabulary.size or not -100 <= value <= 100:
+                raise UsageError(
+                    f"logit_bias {{{name!r}: {value}}}: expected an id of this model, or a text that is one "
+                    f"token (this is {list(ids)}), and a value between -100 and 100"
+                )
+            found[ids[0]] = float(value)
+        return found
+
     # --- the prompt -------------------------------------------------------------------------------
 
+    def _prompt(self, message: Message) -> tuple[Segment, ...]:
+        """The whole conversation up to an answer to this message; media are encoded."""
+        layout, box = self._wiring.layout, self._toolbox
+        listed = box.listed() if box is not None and layout.template.knows_tools else []
+        return layout.build([self._turn(m) for m in (*self._with_system(), message)], listed)
+
     def _with_system(self) -> list[Message]:
-        first = [Message("system", (Text(self.system),))] if self.system else []
+        known = self._toolbox is not None and not self._wiring.layout.template.knows_tools
+        tools = self._toolbox.instructions() if self._toolbox is not None and known else ""
+        system = "\n\n".join(text for text in (self.system, tools) if text)
+        first = [Message("system", (Text(system),))] if system else []
         return first + self.history
 
     def _turn(self, message: Message) -> Turn:
@@ -234,27 +388,6 @@ class Chat:
         answer = Message("assistant", tuple(router.parts) or (Text(""),))
         self._said[answer] = TokenSegment(tuple(router.ids))
         self.history += [message, answer]
-
-
-def gather(events: Iterator[Event]) -> Reply:
-    """One value from a whole stream of events."""
-    text, images, videos, chunks = "", [], [], []
-    finished: Finished | None = None
-    for event in events:
-        if isinstance(event, TextDelta):
-            text += event.text
-        elif isinstance(event, ImageMade):
-            images.append(Picture(event.pixels))
-        elif isinstance(event, VideoMade):
-            videos.append(Clip(event.frames, event.frame_seconds))
-        elif isinstance(event, AudioChunk):
-            chunks.append(event)
-        elif isinstance(event, Finished):
-            finished = event
-    if finished is None:
-        raise EdgeError("the reply ended without its last event; this is a defect of Edge, please report it")
-    audio = Sound(np.concatenate([c.samples for c in chunks]), chunks[0].sample_rate) if chunks else None
-    return Reply(text, tuple(images), tuple(videos), audio, finished.usage, finished.timings, finished.reason)
 
 
 def _kind(part: Part) -> str:

@@ -55,3 +55,7 @@ class ModalityError(EdgeError):
 
 class EngineError(EdgeError):
     """The native engine refused or failed."""
+
+
+class IncompleteError(EdgeError):
+    """A reply that had to be a whole document ended before it was one."""

@@ -11,14 +11,25 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-FinishReason = Literal["end", "length", "cancelled"]
+FinishReason = Literal["end", "stop", "length", "cancelled"]  # "stop": a stop string was met
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """How likely one text token was to the model itself, before temperature, bias and constraints."""
+
+    token: int
+    piece: bytes  # may be a part of a character
+    logprob: float  # natural log
+    top: tuple[tuple[int, bytes, float], ...] = ()  # the likeliest tokens there, best first
 
 
 @dataclass(frozen=True)
 class TextDelta:
-    """New text; never half a character."""
+    """New text; never half a character, never a part of a stop string."""
 
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()  # where they were asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +110,33 @@ class Finished:
 Event = TextDelta | ImageMade | AudioChunk | VideoMade | MediaProgress | Finished
 
 
+@dataclass(frozen=True)
+class ToolCall:
+    """One call of a tool: what the model asked for and what came of it."""
+
+    name: str
+    arguments: dict[str, Any]
+    result: Any = None
+    error: str | None = None  # what went wrong, as the model was told
+
+
+@dataclass(frozen=True)
+class Score:
+    """How likely a text is to a model."""
+
+    tokens: tuple[TokenLogprob, ...]
+
+    @property
+    def logprob(self) -> float:
+        """The natural log of the whole text's probability."""
+        return sum(token.logprob for token in self.tokens)
+
+    @property
+    def mean(self) -> float:
+        """Per token; 0 for no token."""
+        return self.logprob / len(self.tokens) if self.tokens else 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Reply:
     """A whole reply, gathered from its events."""
@@ -110,3 +148,12 @@ class Reply:
     usage: Usage
     timings: Timings
     finish_reason: FinishReason
+    value: Any = None  # what the text says, where a schema was asked for
+    logprobs: tuple[TokenLogprob, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    others: tuple[Reply, ...] = ()  # the other candidates of best_of, best first
+
+    @property
+    def score(self) -> Score:
+        """The log probability of its text, where logprobs were asked for."""
+        return Score(self.logprobs)

@@ -17,11 +17,12 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from edge.atomic import write_bytes
 from edge.errors import EdgeError
@@ -197,14 +198,14 @@ def probe(command: Sequence[str] = PROBE, *, path: Path | None = None) -> Verdic
         path: where verdicts are kept; default `home()/probe.json`.
     """
     where = path or home() / "probe.json"
-    known = _remembered(where)
-    key = _machine_key()
+    known = remembered(where)
+    key = machine_key()
     entry = known.get(key)
     if isinstance(entry, dict) and isinstance(entry.get("ok"), bool):
         return Verdict(entry["ok"], str(entry.get("how", "")))
     verdict = _run(command)
     if verdict.lasting:
-        _remember(where, {**known, key: {"ok": verdict.ok, "how": verdict.how}})
+        remember(where, {**known, key: {"ok": verdict.ok, "how": verdict.how}})
     return verdict
 
 
@@ -240,7 +241,7 @@ def _run(command: Sequence[str]) -> Verdict:
     return Verdict(False, how, lasting=number in _CRASHES)
 
 
-def _machine_key() -> str:
+def machine_key() -> str:
     """The engine's build and a hash of the processor's flags: a new build or machine is probed anew."""
     flags = hashlib.sha256(" ".join(sorted(cpu_flags())).encode()).hexdigest()[:16]
     return f"{_engine_version()} {flags}"
@@ -261,7 +262,8 @@ def _build_stamp() -> str:
     return hashlib.sha256(record.encode()).hexdigest()[:16]
 
 
-def _remembered(path: Path) -> dict[str, object]:
+def remembered(path: Path) -> dict[str, Any]:
+    """What `remember` wrote; nothing where there is no sound file."""
     try:
         data = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -269,9 +271,10 @@ def _remembered(path: Path) -> dict[str, object]:
     return data if isinstance(data, dict) else {}
 
 
-def _remember(path: Path, verdicts: dict[str, object]) -> None:
+def remember(path: Path, data: Mapping[str, Any]) -> None:
+    """Keep what was found out about this machine; a home that cannot be written is no failure."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, (json.dumps(verdicts, indent=2) + "\n").encode())
+        write_bytes(path, (json.dumps(data, indent=2) + "\n").encode())
     except (OSError, EdgeError):
-        pass  # a read-only home costs one probe per start, no more
+        pass  # a read-only home costs one measurement per start, no more

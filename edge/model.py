@@ -14,26 +14,23 @@ from types import TracebackType
 from typing import Any
 
 from edge import store
-from edge.chat import Wiring
 from edge.engines.base import Engine
 from edge.engines.llama_cpp import LlamaCppEngine
 from edge.engines.onnx_engine import OnnxEngine
 from edge.errors import IntegrityError, UsageError
 from edge.formats import gguf, manifest, onnx_file
 from edge.formats.manifest import Manifest
-from edge.frontends.audio_codec import AudioCodec
-from edge.frontends.image_codec import ImageCodec
-from edge.frontends.video_codec import VideoCodec
+from edge.frontends.codecs import Codec, open_codecs
 from edge.generation.decode import Decoder
 from edge.generation.prompt import Layout, Turn
 from edge.generation.template import ChatTemplate
 from edge.options import EngineOptions, SamplingOptions
 from edge.segments import EmbeddingSegment, TokenSegment
 from edge.tasks import Tasks
-from edge.vocabulary import MediaKind, Vocabulary
+from edge.vocabulary import Vocabulary
+from edge.wiring import Wiring
 
 Native = LlamaCppEngine | OnnxEngine
-Codec = ImageCodec | AudioCodec | VideoCodec
 
 
 @dataclass(frozen=True)
@@ -176,27 +173,11 @@ def _native_facts(path: Path, text: Any) -> dict[str, Any]:
 
 
 def _codecs(folder: Path, known: Manifest) -> tuple[Codec, ...]:
-    """One frontend per media block that the model reads or makes; clips go through the codec of pictures."""
-
-    def paths(*kinds: MediaKind) -> tuple[Path | None, Path | None]:
-        encoder, decoder = (
-            known.path(folder, manifest.CODECS[kinds[0], way])
-            if any(kind in known.modalities[way] for kind in kinds)
-            else None
-            for way in ("in", "out")
-        )
-        return encoder, decoder
-
-    made: list[Codec] = []
-    picture, sound, clip = (known.vocabulary.block(kind) for kind in ("image", "audio", "video"))
-    graphs = paths("image", *(("video",) if clip else ()))
-    if picture is not None and any(graphs):
-        made.append(images := ImageCodec(*graphs, picture))
-        if clip is not None and any(paths("video")):
-            made.append(VideoCodec(images, clip))
-    if sound is not None and any(paths("audio")):
-        made.append(AudioCodec(*paths("audio"), sound))
-    return tuple(made)
+    """A frontend per medium that the manifest says the model reads or makes."""
+    wanted = {role for (kind, way), role in manifest.CODECS.items() if kind in known.modalities[way]}
+    graphs = {role: known.path(folder, role) for role in wanted if role in known.files}
+    named = {kind for kinds in known.modalities.values() for kind in kinds}
+    return tuple(codec for codec in open_codecs(graphs, known.vocabulary) if codec.kind in named)
 
 
 def _wired(known: Manifest, native: Native, codecs: tuple[Codec, ...], template: str) -> Model:
@@ -220,12 +201,13 @@ def _wired(known: Manifest, native: Native, codecs: tuple[Codec, ...], template:
         makes=frozenset(able & set(known.modalities["out"])),
         sampling={kind: _options(kind, values) for kind, values in known.sampling.items()},
         null_prompt=_null_prompt(layout),
+        start=(bos,) if bos >= 0 and (tokenizer.adds_bos() or vocabulary.blocks) else (),
     )
     return Model(known, wiring, native, codecs)
 
 
 def _options(kind: str, values: Mapping[str, Any]) -> SamplingOptions:
-    names = {f.name for f in fields(SamplingOptions)}
+    names = {f.name for f in fields(SamplingOptions)} - {"stop", "logit_bias", "logprobs"}
     stray = sorted(set(values) - names)
     wrong = [name for name, v in values.items() if v is not None and type(v) not in (int, float)]
     if stray or wrong:

@@ -6,6 +6,7 @@ Ignorance: knows no defaults of any model (the manifest has them) and does no I/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,9 @@ class SamplingOptions:
     guidance: float | None = None  # u + s(c - u); 1 = off (one sequence)
     seed: int | None = None  # None = fresh entropy
     max_tokens: int | None = None  # new text tokens (media have their own length); None = to the end
+    stop: tuple[str, ...] | None = None  # texts that end the reply and are not shown; () = none
+    logit_bias: Mapping[int | str, float] | None = None  # added to text logits, by id or by one token's text
+    logprobs: int | None = None  # natural logs for each text token and so many alternatives; None = off
 
     def over(self, base: SamplingOptions) -> SamplingOptions:
         """These settings where given, else those of `base`."""

@@ -1,4 +1,4 @@
-"""One-line tasks on top of a chat: draw, speak, animate, transcribe, describe.
+"""One-line tasks: draw, speak, animate, transcribe, describe; and what the decoder makes of bare text.
 
 Job: the wording of each task, one fresh conversation for it, the one medium or text of its answer.
 Ignorance: how a model is loaded; files (a path is told apart by its name).
@@ -6,21 +6,28 @@ Ignorance: how a model is loaded; files (a path is told apart by its name).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from edge.chat import Chat, Wiring, gather
-from edge.errors import EdgeError
-from edge.events import AudioChunk, ImageMade, VideoMade
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.chat import Chat
+from edge.engines.base import Embeds
+from edge.errors import EdgeError, UsageError
+from edge.events import AudioChunk, ImageMade, Score, VideoMade
 from edge.formats.manifest import Manifest
 from edge.generation.constraints import Kind
+from edge.generation.gather import gather
 from edge.media import endings
 from edge.media.audio import Sound
 from edge.media.image import Picture
 from edge.media.video import Clip
 from edge.messages import Audio, Image, Video
 from edge.options import SamplingOptions
+from edge.segments import TokenSegment
+from edge.wiring import Wiring, scored
 
 Made = TypeVar("Made", ImageMade, AudioChunk, VideoMade)
 PROMPTS: Mapping[str, str] = {  # where the manifest says nothing
@@ -122,6 +129,54 @@ class Tasks:
         part = endings.part(Path(media)) if isinstance(media, str | Path) else media
         task = f"describe_{type(part).__name__.lower()}"
         return self._answer(part, prompt or self._worded(task), sampling)
+
+    def embed(
+        self,
+        texts: str | Sequence[str],
+        *,
+        pooling: Literal["mean", "last"] = "mean",
+        normalised: bool = True,
+    ) -> NDArray[np.float32]:
+        """What the decoder makes of texts: (n, width), of a single text (width,).
+
+        Args:
+            pooling: the mean over a text's tokens, or the state after its last one, which has read them all.
+            normalised: to length 1, so that a dot product is the cosine.
+
+        Raises:
+            UsageError: an empty text, an unknown pooling, or an engine that gives no hidden states.
+            DoesNotFitError: a text is longer than the context.
+        """
+        engine, layout = self.wiring.decoder.engine, self.wiring.layout
+        if not isinstance(engine, Embeds):
+            raise UsageError(
+                f"the engine {engine.name} gives no hidden states; load a bundle with a GGUF decoder"
+            )
+        given = [texts] if isinstance(texts, str) else list(texts)
+        if pooling not in ("mean", "last") or not given or not all(given):
+            raise UsageError(f"expected texts that are not empty, and pooling mean or last, got {pooling!r}")
+        start = self.wiring.start
+        states = engine.hidden([(*start, *layout.text(text)) for text in given])
+        pooled = [rows[len(start) :].mean(axis=0) if pooling == "mean" else rows[-1] for rows in states]
+        vectors = np.array(pooled, dtype=np.float32).reshape(len(given), -1)
+        if normalised:
+            vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return vectors[0] if isinstance(texts, str) else vectors
+
+    def score(self, text: str) -> Score:
+        """How likely the text is to the model by itself, without a conversation around it.
+
+        Each token costs one step of the decoder. Where the model has no begin-of-text id, the first token
+        stays without a score.
+
+        Raises:
+            DoesNotFitError: the text is longer than the context.
+            UsageError: there is nothing to score.
+        """
+        ids = (*self.wiring.start, *self.wiring.layout.text(text))
+        if len(ids) < 2:
+            raise UsageError("the text is too short to score; give at least two tokens of text")
+        return scored(self.wiring, (TokenSegment(ids[:1]),), ids[1:])
 
     def _worded(self, task: str, text: str = "") -> str:
         return self.manifest.prompts.get(task, PROMPTS[task]).replace("{text}", text)

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from edge import atomic
 from edge.errors import EdgeError, UsageError
 from models import checkpoints, lora
+from models.batching import cut, width
 from models.data.conversations import Reader, Row
 from models.training import Run, optimizer, seed_everything
 from quantize.checkpoint import Checkpoint, open_checkpoint
@@ -91,13 +92,9 @@ def plan(new: Sequence[Row], old: Sequence[Row], settings: Settings) -> list[lis
         order = [int(i) for i in np.resize(rng.permutation(len(old)), replayed)] if old else []
         rows = [_prompted(row, rng) for row in [*new, *(old[i] for i in order)]]
         shuffled = [rows[i] for i in rng.permutation(len(rows))]
-        made: list[list[Row]] = [[]]
-        for row in sorted(
-            shuffled, key=_width
-        ):  # like lengths together, and no batch much smaller than others
-            if made[-1] and _width(row) * (len(made[-1]) + 1) > settings.tokens:
-                made.append([])
-            made[-1].append(row)
+        # like lengths together, and no batch much smaller than others
+        by_width = sorted(shuffled, key=lambda row: width(row, STEP_OF_WIDTH))
+        made = list(cut(by_width, settings.tokens, step=STEP_OF_WIDTH))
         batches += [made[i] for i in rng.permutation(len(made))]
     return batches
 
@@ -146,8 +143,8 @@ def means(recent: Sequence[tuple[Tensor, Tensor]], codes: int) -> dict[str, floa
 
 def padded(rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
     """ids and weights (rows, width); what pads has no weight and comes last, so that nothing sees it."""
-    width = max(_width(row) for row in rows)
-    ids, weights = np.zeros((len(rows), width), np.int64), np.zeros((len(rows), width), np.float32)
+    room = max(width(row, STEP_OF_WIDTH) for row in rows)
+    ids, weights = np.zeros((len(rows), room), np.int64), np.zeros((len(rows), room), np.float32)
     for i, row in enumerate(rows):
         ids[i, : len(row.ids)], weights[i, : len(row.ids)] = row.ids, row.weights
     return torch.from_numpy(ids), torch.from_numpy(weights)
@@ -183,10 +180,6 @@ def write(
         checkpoints.write(base, state, out / CHECKPOINT, facts | {"settings": asdict(settings)})
         made.append(out / CHECKPOINT)
     return made
-
-
-def _width(row: Row) -> int:
-    return -(-len(row.ids) // STEP_OF_WIDTH) * STEP_OF_WIDTH
 
 
 def _prompted(row: Row, rng: np.random.Generator) -> Row:

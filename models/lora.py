@@ -20,7 +20,7 @@ from edge import atomic
 from edge.formats.lora import ALPHA, TYPE, A, B
 from models.decoder import Decoder
 from quantize.checkpoint import Checkpoint
-from quantize.tensor_names import Shape, permute_rope, table
+from quantize.tensor_names import table
 
 MATRICES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -71,7 +71,7 @@ def merged(model: Decoder, adapted: Adapted) -> dict[str, Tensor]:
 
 def write_adapter(path: Path, base: Checkpoint, adapted: Adapted) -> None:
     """A GGUF LoRA adapter (f16) for every GGUF that is made of `base`. Crash-safe."""
-    rows = {row.source: row for row in table(Shape.of(base.config))}
+    rows = {row.source: row for row in table(base.architecture, base.config)}
     first = next(iter(adapted.values()))
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "adapter.gguf"
@@ -83,7 +83,7 @@ def write_adapter(path: Path, base: Checkpoint, adapted: Adapted) -> None:
         writer.add_uint32("general.base_model.count", 1)
         for name, adapter in adapted.items():
             row, a, b = rows[name], _half(adapter.a), _half(adapter.b)
-            b = np.ascontiguousarray(permute_rope(b, row.permuted_heads)) if row.permuted_heads else b
+            b = np.ascontiguousarray(row.convert(b))
             writer.add_tensor(row.target + A, a)  # (rank, in)
             writer.add_tensor(row.target + B, b)  # (out, rank)
         writer.write_header_to_file()

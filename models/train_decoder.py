@@ -9,6 +9,7 @@ Every conversation starts at position 0, as it does when it is used; there is no
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, SPECIAL
+from models.batching import cut, width
 from models.data.ahead import ahead
 from models.data.banks import Banks
 from models.data.documents import Writer
@@ -29,12 +31,12 @@ from models.data.sounds import voices
 from models.data.tasks.desk import Desk
 from models.decoder import Decoder, Layer
 from models.family import member
-from models.training import Run, optimizer, seed_everything
+from models.training import Run, muon, optimizer, seed_everything
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # ids, weights (n, t); labels (n, t, 2); ahead (n, t)
 NAMING_WEIGHT = 0.3
 GROUP = 32  # steps whose rows are written together, about
-WIDTHS = (96, 128, 160, 192, 256, 320, 384, 512, 640, 768)  # padded lengths
+STEP_OF_WIDTH = 16  # rows are padded to multiples of this
 _TYPICAL = 150  # ids of a row, about
 
 
@@ -74,21 +76,16 @@ def group(number: int, *, runs: Path, corpus: Path, tokens: int, groups: int, se
     """Batches of about `tokens` ids for GROUP steps or so; the same for the same number."""
     rng = np.random.default_rng((seed, number))
     write = writer(runs / "tokenizer/tokenizer.json", runs / "banks", corpus)
-    by_width: dict[int, list[Row]] = {}
-    for _ in range(GROUP * tokens // _TYPICAL):
-        row = write.row(rng, min(1.0, number / groups))
-        by_width.setdefault(next(w for w in WIDTHS if w >= len(row.ids)), []).append(row)
-    made = []
-    for width, rows in by_width.items():
-        size = max(2, tokens // width)
-        made += [
-            _padded(rows[i : i + size], width) for i in range(0, len(rows) - 1, size)
-        ]  # never one row: it recompiles
-    return [made[i] for i in rng.permutation(len(made))]
+    rows = [write.row(rng, min(1.0, number / groups)) for _ in range(GROUP * tokens // _TYPICAL)]
+    by_length = sorted(rows, key=lambda row: len(row.ids))
+    # a single row would be compiled anew
+    batches = [_padded(some) for some in cut(by_length, tokens, step=STEP_OF_WIDTH, fewest=2)]
+    return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def _padded(rows: list[Row], width: int) -> Batch:
-    ids = np.full((len(rows), width), SPECIAL["pad"], np.int64)
+def _padded(rows: list[Row]) -> Batch:
+    room = max(width(row, STEP_OF_WIDTH) for row in rows)
+    ids = np.full((len(rows), room), SPECIAL["pad"], np.int64)
     weights, ahead = np.zeros(ids.shape, np.float32), np.zeros(ids.shape, bool)
     labels = np.full((*ids.shape, 2), -1, np.int64)
     for i, row in enumerate(rows):
@@ -122,8 +119,12 @@ def main() -> None:
     parse.add_argument("--steps", type=int, default=10_000)
     parse.add_argument("--tokens", type=int, default=5120, help="tokens per step, padding included")
     parse.add_argument("--lr", type=float, default=2e-3)
+    parse.add_argument("--optimizer", choices=["muon", "adamw"], default="muon")
     parse.add_argument("--threads", type=int, default=torch.get_num_threads())
     parse.add_argument("--workers", type=int, default=0, help="processes that write rows")
+    parse.add_argument(
+        "--minutes", type=float, default=float("inf"), help="save and stop after so many; run again to go on"
+    )
     parse.add_argument("--decay", type=float, default=0.25)
     args = parse.parse_args()
     torch.set_num_threads(args.threads)
@@ -131,13 +132,14 @@ def main() -> None:
     model = Decoder(member(args.member))
     Layer.forward = torch.compile(Layer.forward, dynamic=True)  # type: ignore[method-assign]  # one graph serves all layers: 1.5x
     both = nn.ModuleList([model, naming := Naming(model.member.width)])
-    opt = optimizer(both, args.lr)
+    opt = muon(model.model.layers, both, args.lr) if args.optimizer == "muon" else optimizer(both, args.lr)
     run = Run(args.runs / args.name, args.steps, args.lr)
     run.resume(both, opt)
     make = partial(
         group, runs=args.runs, corpus=args.corpus, tokens=args.tokens, groups=max(1, args.steps // GROUP)
     )
     seen, means = 0, {}
+    stop = time.monotonic() + 60 * args.minutes
     for ids, weights, labels, coming in batches(make, run.step, args.workers):
         if run.step >= run.steps:
             break
@@ -155,10 +157,13 @@ def main() -> None:
             means[kind] = 0.95 * means.get(kind, value) + 0.05 * value
         if run.step % 20 == 0:
             run.log(lr=lr, loss=loss.item(), tokens=seen, **means)
-        if run.step % 100 == 0 or run.step == run.steps:
+        over = run.step == run.steps or time.monotonic() > stop
+        if run.step % 100 == 0 or over:
             run.save(both, opt)
         if run.step == round(run.steps * (1 - args.decay)):
             run.save(both, opt, "before_decay.pt")
+        if over:
+            break
 
 
 if __name__ == "__main__":

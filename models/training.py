@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,53 @@ def rate(step: int, steps: int, *, warmup: float = 0.02, decay: float = 0.25) ->
 
 def optimizer(model: nn.Module, lr: float, *, weight_decay: float = 0.1) -> torch.optim.AdamW:
     """AdamW (.9, .95), weight decay on matrices only."""
-    matrices = [p for p in model.parameters() if p.dim() >= 2]
-    vectors = [p for p in model.parameters() if p.dim() < 2]
+    return _adamw(list(model.parameters()), lr, weight_decay)
+
+
+def _adamw(parameters: Sequence[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.AdamW:
+    matrices, vectors = [p for p in parameters if p.dim() >= 2], [p for p in parameters if p.dim() < 2]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), fused=True)
+
+
+class Together:
+    """Several optimizers that step as one."""
+
+    def __init__(self, *parts: torch.optim.Optimizer) -> None:
+        self.parts = parts
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        return [group for part in self.parts for group in part.param_groups]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def step(self) -> None:
+        for part in self.parts:
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for part, values in zip(self.parts, state["parts"], strict=True):
+            part.load_state_dict(values)
+
+
+def muon(layers: nn.Module, whole: nn.Module, lr: float, *, weight_decay: float = 0.1) -> Together:
+    """Muon for the matrices of `layers`, AdamW for all else of `whole`; both take the same learning rate.
+
+    Source: K. Jordan et al., "Muon" (2024); the scale that matches AdamW's steps from "Muon is scalable for LLM training" (2025).
+    """
+    matrices = [p for p in layers.parameters() if p.dim() == 2]
+    theirs = {id(p) for p in matrices}
+    rest = [p for p in whole.parameters() if id(p) not in theirs]
+    return Together(
+        torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+        _adamw(rest, lr, weight_decay),
+    )
 
 
 @dataclass
@@ -43,7 +87,7 @@ class Run:
     _since: float = field(default_factory=time.monotonic)
     seconds: float = 0.0  # of training, over all resumed runs
 
-    def resume(self, model: nn.Module, opt: torch.optim.Optimizer) -> None:
+    def resume(self, model: nn.Module, opt: torch.optim.Optimizer | Together) -> None:
         """Load the last checkpoint, if there is one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "state.pt"
@@ -55,7 +99,7 @@ class Run:
             print(f"resumed at step {self.step}", flush=True)
         self._since = time.monotonic()
 
-    def save(self, model: nn.Module, opt: torch.optim.Optimizer, name: str = "state.pt") -> None:
+    def save(self, model: nn.Module, opt: torch.optim.Optimizer | Together, name: str = "state.pt") -> None:
         """Write a checkpoint beside the old one, then rename: a kill leaves one of the two."""
         self.seconds += time.monotonic() - self._since
         self._since = time.monotonic()
@@ -68,7 +112,7 @@ class Run:
         torch.save(state, self.folder / (name + ".new"))
         os.replace(self.folder / (name + ".new"), self.folder / name)
 
-    def set_rate(self, opt: torch.optim.Optimizer, **schedule: float) -> float:
+    def set_rate(self, opt: torch.optim.Optimizer | Together, **schedule: float) -> float:
         """Set this step's learning rate; returns it."""
         lr = self.lr * rate(self.step, self.steps, **schedule)
         for group in opt.param_groups:

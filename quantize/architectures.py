@@ -31,16 +31,17 @@ _HEAD_NORMS: Names = (
     ("self_attn.q_norm",         "attn_q_norm", "h",  ""),
     ("self_attn.k_norm",         "attn_k_norm", "h",  ""),
 )  # fmt: skip
-_MLP: Names = (
-    ("mlp.gate_proj",            "ffn_gate",    "fd", ""),
-    ("mlp.up_proj",              "ffn_up",      "fd", ""),
-    ("mlp.down_proj",            "ffn_down",    "df", ""),
-)  # fmt: skip
-_LLAMA_4_MLP: Names = (
-    ("feed_forward.gate_proj",   "ffn_gate",    "fd", ""),
-    ("feed_forward.up_proj",     "ffn_up",      "fd", ""),
-    ("feed_forward.down_proj",   "ffn_down",    "df", ""),
-)  # fmt: skip
+
+
+def _gated(block: str) -> Names:
+    return (
+        (f"{block}.gate_proj", "ffn_gate", "fd", ""),
+        (f"{block}.up_proj", "ffn_up", "fd", ""),
+        (f"{block}.down_proj", "ffn_down", "df", ""),
+    )
+
+
+_MLP, _LLAMA_4_MLP = _gated("mlp"), _gated("feed_forward")
 _LLAMA_4_EXPERTS: Names = (
     ("feed_forward.router",                  "ffn_gate_inp",   "ed",  ""),
     ("feed_forward.experts.gate_up_proj",    "ffn_gate_exps",  "edg", "first half, turned"),

@@ -33,6 +33,20 @@ def building(output: Path) -> Iterator[Path]:
         UsageError: `output` exists and is not a bundle. NotFoundError: its parent does not exist.
         DoesNotFitError: the disk is full.
     """
+    with scratch(output) as partial:
+        yield partial
+        shutil.rmtree(partial / WORK)
+        _sync(partial)
+        _place(partial, output.resolve())
+
+
+@contextmanager
+def scratch(output: Path) -> Iterator[Path]:
+    """A fresh folder beside `output`, with its WORK, that always vanishes: what failed or makes no bundle, or
+    the bundle that was replaced.
+
+    Errors as `building`.
+    """
     output = output.resolve()
     check_target(output)
     sweep(output)
@@ -41,11 +55,8 @@ def building(output: Path) -> Iterator[Path]:
         try:
             (partial / WORK).mkdir(parents=True)
             yield partial
-            shutil.rmtree(partial / WORK)
-            _sync(partial)
-            _place(partial, output)
         finally:
-            shutil.rmtree(partial, ignore_errors=True)  # what failed, or the bundle that was replaced
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def check_target(output: Path) -> None:

@@ -1,6 +1,7 @@
-"""`edge quantize`: parses, calls `quantize.pipeline.quantize`, prints the table.
+"""`edge quantize`: parses, calls `quantize.pipeline.quantize` or `plan`, prints the table.
 
-Job: flags in, progress on stderr, sizes and quality on stdout. Ignorance: how anything is quantized.
+Job: flags in, progress on stderr, sizes and quality, or the plan, on stdout.
+Ignorance: how anything is quantized.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from quantize.report import Report
+    from quantize.budget import Goal, Plan
+    from quantize.report import Quality, Report
 
-_RECIPE_HELP = "int8, int4, f16, bf16, f32, or a llama.cpp name such as q5_k_m."
+_RECIPE_HELP = "int8, int4 (default), f16, bf16, f32, or a llama.cpp name such as q5_k_m."
+
+_CALIBRATION_HELP = "Your own examples (JSONL): they say which weights matter."
 
 
 def quantize_command(
@@ -23,28 +27,85 @@ def quantize_command(
         Path, typer.Argument(help="A Hugging Face folder with safetensors, or a float GGUF.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle folder to write.")],
-    recipe: Annotated[str, typer.Option("--recipe", "-r", help=_RECIPE_HELP)] = "int4",
+    recipe: Annotated[str | None, typer.Option("--recipe", "-r", help=_RECIPE_HELP)] = None,
     format: Annotated[
         str, typer.Option(help="gguf (llama.cpp), onnx (onnxruntime; f32, int8 or int4), or both.")
     ] = "gguf",
+    max_size: Annotated[str | None, typer.Option(help="Largest decoder file: 700MB, 512MiB.")] = None,
+    max_kl: Annotated[
+        float | None, typer.Option(help="Largest mean KL of a modality, in nats: 0.02.")
+    ] = None,
+    max_ram: Annotated[str | None, typer.Option(help="Most memory while it runs: 2GB.")] = None,
+    context: Annotated[int, typer.Option(help="Tokens of context that --max-ram counts.")] = 4096,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, write no bundle.")] = False,
     heldout: Annotated[Path | None, typer.Option(help="Held-out ids and media (npz).")] = None,
+    calibration: Annotated[Path | None, typer.Option(help=_CALIBRATION_HELP)] = None,
+    imatrix: Annotated[Path | None, typer.Option(help="A ready importance matrix (GGUF).")] = None,
     strict_codecs: Annotated[
         bool, typer.Option(help="Fail where an int8 codec misses its gate, instead of keeping the float one.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Quantize a checkpoint into a bundle, and measure what it cost."""
-    from quantize.pipeline import quantize
+    from edge.errors import UsageError
+    from quantize import pipeline
 
+    goal = _goal(recipe, max_size, max_kl, max_ram, context)
+    options = pipeline.Options(heldout, calibration, imatrix, strict_codecs, goal, format)
+    if dry_run and goal is None:
+        raise UsageError("--dry-run plans --max-size, --max-kl or --max-ram; a recipe has nothing to plan")
     with _progress() as show:
-        report = quantize(
-            checkpoint, output, recipe, format=format, progress=show, heldout=heldout,
-            strict_codecs=strict_codecs,
-        )  # fmt: skip
-    if as_json:
+        if dry_run:
+            planned = pipeline.plan(checkpoint, output, options=options, progress=show)
+        else:
+            report = pipeline.quantize(checkpoint, output, recipe or "int4", options=options, progress=show)
+    if dry_run:
+        _print_plan(planned, as_json=as_json)
+    elif as_json:
         print(report.to_json(), end="")
     else:
         _print(report)
+
+
+def _goal(recipe: str | None, max_size: str | None, max_kl: float | None, max_ram: str | None,
+          context: int) -> Goal | None:  # fmt: skip
+    """The limit that was named, if any; it excludes a recipe."""
+    from edge.errors import UsageError
+    from quantize.budget import Goal, bytes_of
+
+    if max_size is None and max_kl is None and max_ram is None:
+        return None
+    if recipe is not None:
+        raise UsageError("give exactly one of --max-size, --max-kl, --max-ram and --recipe")
+    sizes = [None if text is None else bytes_of(text) for text in (max_size, max_ram)]
+    return Goal(max_size=sizes[0], max_kl=max_kl, max_ram=sizes[1], context=context)
+
+
+def _print_plan(plan: Plan, *, as_json: bool) -> None:
+    """Each group's type, the totals, and where the plan lies on the front."""
+    from dataclasses import asdict
+
+    from edge.cli import output
+
+    if as_json:
+        return output.as_json(asdict(plan))
+    table, size, point = output.table, output.size, plan.point
+    table(
+        ("group", "type", "bytes", "expected KL"),
+        [(c.group, c.type, size(c.bytes), f"{c.divergence:.2e}") for c in plan.choices],
+    )
+    output.console().print(
+        f"{plan.goal}: {size(point.bytes)}, expected KL {point.divergence:.4f} nats (measured on calibrating "
+        f"rows: ×{plan.correction:.2f} of the sum), about {point.tokens_per_second:.0f} tokens/s\n"
+        "The least KL by size:"
+    )
+    after = next((i for i, p in enumerate(plan.front) if p.bytes > point.bytes), len(plan.front))
+    front = [("", p) for p in plan.front]
+    front.insert(after, ("this plan", point))
+    return table(
+        ("bytes", "expected KL", "tokens/s", ""),
+        [(size(p.bytes), f"{p.divergence:.4f}", f"{p.tokens_per_second:.0f}", name) for name, p in front],
+    )
 
 
 @contextmanager
@@ -79,19 +140,26 @@ def _print(report: Report) -> None:
         for role, s in report.sizes.items()
     ]
     table(("part", "before", "after", "ratio", "stored as"), rows)
+    out.print(f"importance matrix: {report.importance}")
     if not report.quality:
         out.print(f"quality: {report.quality_note}")
         return
-    out.print(f"quality {report.quality_note}, held-out tokens:")
-    onnx = {f"{name} (ONNX)": quality for name, quality in report.quality_onnx.items()}
+    out.print(f"quality {report.quality_note}, on {report.judged_on}; 95 % intervals in brackets:")
     table(
-        ("modality", "tokens", "loss", "f16 loss", "top-1 agreement", "KL (nats)"),
+        ("modality", "tokens", "KL (nats)", "KL 99 %", "KL 99.9 %", "top-1 agreement", "perplexity", "noise"),
         [
-            (name, str(q.tokens), f"{q.loss:.4f}", f"{q.reference_loss:.4f}", f"{q.agreement:.1%}",
-             f"{q.divergence:.5f}")
-            for name, q in {**report.quality, **onnx}.items()
+            (name, str(q.tokens), ranged(q, "divergence", "{:.5f}"), ranged(q, "divergence_99", "{:.3f}"),
+             ranged(q, "divergence_999", "{:.3f}"), ranged(q, "agreement", "{:.1%}"),
+             ranged(q, "perplexity_ratio", "×{:.4f}"), f"{q.noise['divergence']:.0e}")
+            for name, q in report.qualities.items()
         ],
     )  # fmt: skip
+
+
+def ranged(quality: Quality, name: str, form: str) -> str:
+    """A number with its interval: 0.0048 [0.0041 … 0.0057]."""
+    low, high = (form.format(end) for end in quality.intervals[name])
+    return f"{form.format(getattr(quality, name))} [{low} … {high}]"
 
 
 def stored_as(report: Report, role: str) -> str:

@@ -1,4 +1,4 @@
-"""Writes a checkpoint as GGUF: streamed for float types, through llama.cpp for all others.
+"""Writes a checkpoint as a float GGUF, streamed tensor by tensor.
 
 Job: header and weights in one file that alone says what it is.
 Ignorance: what the header says (`gguf_metadata`), how tensors are called (`tensor_names`); knows no bundle
@@ -7,8 +7,6 @@ and judges no quality. A full disk is an OSError; the caller names the cure.
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,16 +17,14 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import EngineError, IntegrityError
-from edge.formats.gguf import read_header
-from quantize import children, gguf_metadata, tensor_names
+from edge.errors import IntegrityError
+from quantize import gguf_metadata, llama_quantize, tensor_names
 from quantize.checkpoint import Checkpoint
 from quantize.gguf_source import GgufSource
 from quantize.recipes import Recipe
 
 Progress = Callable[[str, int, int], None]  # (what, done, of)
 _NUMPY = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.dtype(ml_dtypes.bfloat16)}
-_TENSOR_LINE = re.compile(r"\[\s*(\d+)/\s*(\d+)\]")  # llama.cpp's log, one line per tensor
 
 
 def write_float(checkpoint: Checkpoint | GgufSource, path: Path, recipe: Recipe, progress: Progress) -> None:
@@ -66,32 +62,11 @@ def write_float(checkpoint: Checkpoint | GgufSource, path: Path, recipe: Recipe,
     return None
 
 
-def write_quantized(source: Path, target: Path, recipe: Recipe, progress: Progress) -> None:
-    """Quantize a float GGUF through llama.cpp, in a child process.
-
-    Raises:
-        EngineError: llama.cpp refused or crashed. IntegrityError: what it wrote is not a valid GGUF.
-    """
-
-    def watch(line: str) -> None:
-        if match := _TENSOR_LINE.search(line):
-            progress(f"quantize {recipe.type}", int(match[1]), int(match[2]))
-
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    arguments = [str(source), str(target), str(recipe.file_type), str(threads)]
-    children.run("quantize.native_quantize", arguments, watch)
-    before, after = len(read_header(source).tensors), len(read_header(target).tensors)
-    if before != after:
-        raise EngineError(
-            f"llama.cpp wrote {after} tensors of {before}; report this with the checkpoint's config.json"
-        )
-
-
 def _convert_gguf(source: GgufSource, path: Path, recipe: Recipe, progress: Progress) -> None:
     if source.widest == recipe.type:
         shutil.copyfile(source.ready, path)
     else:
-        write_quantized(source.ready, path, recipe, progress)
+        llama_quantize.write(source.ready, path, recipe, progress, None)
 
 
 def _stored_type(row: tensor_names.Row, recipe: Recipe) -> str:

@@ -1,6 +1,6 @@
 """Which number format a recipe's name stands for: one row per recipe.
 
-Job: recipe name -> llama.cpp file type, and whether it can be written here.
+Job: recipe name -> llama.cpp file type, and what it needs to be written.
 Ignorance: writes nothing, measures nothing. Source: enum llama_ftype, llama.h of llama-cpp-python 0.3.36.
 
 Why int4 is Q4_K_M: every pico width is a multiple of 256, so no row falls back; the tied embedding, a third
@@ -27,6 +27,11 @@ class Recipe:
     bits: float  # per weight, nominal; for the disk estimate
     streamed: bool = False  # written by us, without llama_model_quantize
     needs_importance: bool = False  # llama.cpp refuses it without an importance matrix
+
+    @property
+    def uses_importance(self) -> bool:
+        """Whether an importance matrix changes what is written. Source: `quantize_*`, ggml-quants.c."""
+        return not self.streamed and self.type not in ("Q8_0", "TQ1_0", "TQ2_0")
 
 
 _TYPES = [
@@ -76,22 +81,16 @@ def find(name: str) -> Recipe:
     """The recipe of this name, in any case.
 
     Raises:
-        UsageError: there is none, or it needs an importance matrix, which this version does not compute.
+        UsageError: there is none.
     """
     recipe = RECIPES.get(name.lower())
     if recipe is None:
         near = get_close_matches(name.lower(), RECIPES, 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"unknown recipe {name!r}; {hint}known recipes: {', '.join(usable())}")
-    if recipe.needs_importance:
-        raise UsageError(
-            f"the recipe {recipe.name} needs an importance matrix, which this version does not compute; "
-            "choose q2_k or larger, for example int4"
-        )
+        raise UsageError(f"unknown recipe {name!r}; {hint}known recipes: {', '.join(names())}")
     return recipe
 
 
-def usable() -> list[str]:
-    """The names that `find` accepts, the everyday ones first."""
-    names = [*_MEANS, *(r.name for r in _TYPES)]
-    return [name for name in names if not RECIPES[name].needs_importance]
+def names() -> list[str]:
+    """What `find` accepts, the everyday ones first."""
+    return [*_MEANS, *(r.name for r in _TYPES)]

@@ -21,13 +21,19 @@ class Size:
 
 @dataclass(frozen=True)
 class Quality:
-    """One modality's held-out tokens under the result and under the reference."""
+    """One modality's judged positions under the result and under the reference."""
 
     tokens: int  # predictions compared
     loss: float  # nats per token, result
     reference_loss: float  # nats per token, reference
     agreement: float  # share of positions with the same most likely token, 0..1
     divergence: float  # mean KL(reference || result), nats
+    divergence_99: float  # its 99th percentile
+    divergence_999: float  # its 99.9th percentile
+    perplexity_ratio: float  # result's over reference's
+    rows: int  # sequences that the predictions come from: what the bootstrap draws
+    intervals: Mapping[str, tuple[float, float]]  # 95 %, by field
+    noise: Mapping[str, float]  # the reference against itself, by field
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,16 @@ class Report:
     quality_note: str  # against what, or why not measured
     codecs: Mapping[str, CodecResult] = field(default_factory=dict)  # by role
     tools: Mapping[str, str] = field(default_factory=dict)
+    importance: str = ""  # which data the importance matrix comes from, or why there is none
+    judged_on: str = ""  # which rows the quality was measured on
+    plan: Mapping[str, Any] = field(default_factory=dict)  # `budget.Plan` with its front; empty for a recipe
     quality_onnx: Mapping[str, Quality] = field(default_factory=dict)  # where `quality` is the GGUF's
+
+    @property
+    def qualities(self) -> dict[str, Quality]:
+        """Of all decoders, by modality; the ONNX decoder's beside a GGUF's are named so."""
+        onnx = {f"{kind} (ONNX)": quality for kind, quality in self.quality_onnx.items()}
+        return {**self.quality, **onnx}
 
     def to_json(self) -> str:
         """The text of report.json."""
@@ -76,8 +91,13 @@ class Report:
         data: dict[str, Any] = json.loads(text)
         data["sizes"] = {k: Size(**v) for k, v in data["sizes"].items()}
         for part in ("quality", "quality_onnx"):
-            data[part] = {k: Quality(**v) for k, v in data.get(part, {}).items()}
+            data[part] = {kind: _quality(found) for kind, found in data.get(part, {}).items()}
         for role, codec in data["codecs"].items():
             trials = tuple(CodecTrial(**t) for t in codec.pop("trials"))
             data["codecs"][role] = CodecResult(trials=trials, **codec)
         return Report(**data)
+
+
+def _quality(data: dict[str, Any]) -> Quality:
+    intervals = {name: tuple(ends) for name, ends in data.pop("intervals").items()}
+    return Quality(intervals=intervals, **data)

@@ -36,8 +36,16 @@ Write a line and press Enter; {fence} starts and ends a longer text. A path to a
 /clear                start over
 /save FILE            the conversation as Markdown
 /bye                  leave (Ctrl-D too); Ctrl-C stops a reply"""
-ENDINGS = {"cancelled": "stopped", "length": "cut: max_tokens or the end of the context"}
-SETTINGS = {f.name: float if "float" in str(f.type) else int for f in fields(SamplingOptions)}
+ENDINGS = {
+    "cancelled": "stopped",
+    "stop": "a stop string was met",
+    "length": "cut: max_tokens or the end of the context",
+}
+SETTINGS = {
+    f.name: float if "float" in str(f.type) else int
+    for f in fields(SamplingOptions)
+    if f.name not in ("stop", "logit_bias", "logprobs")
+}
 
 
 def command(

@@ -50,6 +50,25 @@ Seed = Annotated[
         "--seed", metavar="N", min=-1, help="The same seed gives the same answer; -1 = a fresh one."
     ),
 ]
+RepeatPenalty = Annotated[
+    float | None,
+    typer.Option("--repeat-penalty", metavar="N", min=0.01, help="Divides logits of seen tokens; 1 = off."),
+]
+Stops = Annotated[
+    list[str] | None,
+    typer.Option("--stop", metavar="TEXT", help="End the answer before this text; may be repeated."),
+]
+Logprobs = Annotated[
+    int | None,
+    typer.Option("--logprobs", metavar="N", min=0, max=20, help="With --json: N likeliest per text token."),
+]
+Schema = Annotated[
+    Path | None, typer.Option("--schema", metavar="FILE", help="Answer with JSON by this JSON Schema.")
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option("--pattern", metavar="REGEX", help="Answer with text that matches this as a whole."),
+]
 MaxTokens = Annotated[
     int | None, typer.Option("-n", "--max-tokens", metavar="N", min=1, help="New text tokens at most.")
 ]

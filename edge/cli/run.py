@@ -6,8 +6,9 @@ Ignorance: how a reply is made. Media made unasked are saved in the current fold
 
 from __future__ import annotations
 
+import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,8 @@ import typer
 from edge.cli import attachments, flags, output
 from edge.cli.screen import Screen, Shown, interruptible
 from edge.cli.wording import Kind, worded
-from edge.errors import EdgeError, UsageError
+from edge.errors import EdgeError, IncompleteError, NotFoundError, UsageError
+from edge.events import TokenLogprob
 from edge.messages import Part
 from edge.options import SamplingOptions
 
@@ -41,6 +43,8 @@ class Request:
     target: str | None  # a file, "-" for stdout as bytes, None for text on stdout
     sampling: SamplingOptions
     as_json: bool
+    schema: Any = None
+    pattern: str | None = None
 
 
 def command(
@@ -73,7 +77,12 @@ def command(
     top_p: flags.TopP = None,
     min_p: flags.MinP = None,
     seed: flags.Seed = None,
+    repeat_penalty: flags.RepeatPenalty = None,
     max_tokens: flags.MaxTokens = None,
+    stop: flags.Stops = None,
+    schema: flags.Schema = None,
+    pattern: flags.Pattern = None,
+    logprobs: flags.Logprobs = None,
     context: flags.Context = None,
     threads: flags.Threads = None,
     lora: flags.Loras = None,
@@ -90,8 +99,15 @@ def command(
         system=system,
         make=kind_of(target, make),
         target=target,
-        sampling=flags.sampling(temp, top_k, top_p, min_p, seed, max_tokens),
+        sampling=replace(
+            flags.sampling(temp, top_k, top_p, min_p, seed, max_tokens),
+            repetition_penalty=repeat_penalty,
+            stop=tuple(stop) if stop else None,
+            logprobs=logprobs,
+        ),
         as_json=as_json,
+        schema=None if schema is None else read_schema(schema),
+        pattern=pattern,
     )
     if not request.parts:
         raise UsageError("the prompt is empty: add words, --image, --audio, --video, or pipe text in")
@@ -99,6 +115,16 @@ def command(
 
     with edge.load(name, engine=flags.engine(context, threads, lora)) as loaded:
         answer(loaded, request)
+
+
+def read_schema(path: Path) -> Any:
+    """The JSON Schema in a file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NotFoundError(f"--schema {path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--schema {path} is not valid JSON: {error}") from error
 
 
 def typed(words: list[str | None]) -> str:
@@ -131,17 +157,35 @@ def kind_of(target: str | None, make: Kind | None) -> Kind | None:
 
 def answer(model: Model, request: Request) -> None:
     """Stream one reply to where it was asked for."""
-    quiet = request.as_json or request.target is not None
+    shaped = request.schema is not None or request.pattern is not None
+    quiet = request.as_json or request.target is not None or shaped  # a document is shown whole or not at all
     folder = None if request.target is not None else Path.cwd()
     screen = Screen(None if quiet else sys.stdout, folder=folder, pictures=not quiet and sys.stdout.isatty())
     chat = model.chat(system=request.system)
     parts, script = worded(model.manifest.prompts, request.parts, request.make)
     with interruptible(chat.cancel):
-        shown = screen.show(chat.send(*parts, make=request.make, sampling=request.sampling, script=script))
+        shown = screen.show(
+            chat.send(
+                *parts,
+                make=request.make,
+                sampling=request.sampling,
+                script=script,
+                schema=request.schema,
+                pattern=request.pattern,
+            )
+        )
     if not quiet:
         screen.new_line()
     if shown.finished.reason == "cancelled":
         raise typer.Exit(INTERRUPTED)
+    if shaped and shown.finished.reason != "end":
+        raise IncompleteError(
+            f"the answer was cut off ({shown.finished.reason}) after "
+            f"{shown.finished.usage.text_tokens} tokens, before it was whole: allow more with -n or -c, "
+            "or bound strings and arrays in the schema"
+        )
+    if shaped and request.target is None and not request.as_json:
+        print(shown.text)
     if request.target is not None:
         deliver(shown, request)
     if request.as_json and request.target != "-":
@@ -183,6 +227,13 @@ def payload(shown: Shown, make: Kind | None, ending: str) -> bytes:
     )
 
 
+def told(one: TokenLogprob) -> dict[str, Any]:
+    """One token's logprob as JSON; a part of a character is shown with its replacement sign."""
+    top = [{"token": i, "text": piece.decode("utf-8", "replace"), "logprob": p} for i, piece, p in one.top]
+    text = one.piece.decode("utf-8", "replace")
+    return {"token": one.token, "text": text, "logprob": one.logprob, **({"top": top} if top else {})}
+
+
 def described(model: Model, shown: Shown) -> dict[str, Any]:
     """The reply as JSON."""
     usage, timings = shown.finished.usage, shown.finished.timings
@@ -190,6 +241,7 @@ def described(model: Model, shown: Shown) -> dict[str, Any]:
         "model": model.name,
         "text": shown.text.strip(),
         "files": [str(path) for path in shown.files],
+        **({"logprobs": [told(one) for one in shown.logprobs]} if shown.logprobs else {}),
         "finish_reason": shown.finished.reason,
         "usage": {**asdict(usage), "completion_tokens": usage.completion_tokens},
         "timings": {**asdict(timings), "tokens_per_second": round(timings.tokens_per_second(usage), 2)},

@@ -16,7 +16,16 @@ from types import FrameType
 from typing import Any, TextIO
 
 from edge.cli import output
-from edge.events import AudioChunk, Event, Finished, ImageMade, MediaProgress, TextDelta, VideoMade
+from edge.events import (
+    AudioChunk,
+    Event,
+    Finished,
+    ImageMade,
+    MediaProgress,
+    TextDelta,
+    TokenLogprob,
+    VideoMade,
+)
 
 
 @dataclass
@@ -28,6 +37,7 @@ class Shown:
     clips: list[Any] = field(default_factory=list)  # of edge.media.video.Clip
     sound: Any | None = None  # edge.media.audio.Sound, all spans joined
     files: list[Path] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
     finished: Finished = field(default_factory=lambda: Finished("end"))
 
 
@@ -53,6 +63,7 @@ class Screen:
             match event:
                 case TextDelta():
                     shown.text += event.text
+                    shown.logprobs += event.logprobs
                     self.write(event.text)
                 case MediaProgress():
                     self._draw_progress(event)

@@ -7,7 +7,7 @@ Ignorance: knows nothing of media, chat, sampling.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,19 @@ class Tokenizer(Protocol):
 
     def piece(self, token: int) -> bytes:
         """The bytes that one text id stands for; empty for control tokens."""
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """What an engine may also do: give the hidden states before its head."""
+
+    def hidden(self, runs: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        """(n, width) for each run of n ids, each run by itself; the sequences stay as they are.
+
+        Raises:
+            DoesNotFitError: a run is empty or longer than `context_length`.
+            EngineError: the native call failed.
+        """
 
 
 class Engine(Protocol):

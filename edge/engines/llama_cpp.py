@@ -12,6 +12,7 @@ import ctypes
 import time
 import weakref
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from edge import hardware
 from edge.engines import lora, room, state
 from edge.engines.base import Logits
+from edge.engines.hidden_states import hidden_states
 from edge.engines.llama_native import CLOSED, LlamaTokenizer, complaint, library
 from edge.engines.own_thread import CallersThread, OwnThread
 from edge.engines.threads import ThreadGovernor, fastest
@@ -73,7 +75,8 @@ class LlamaCppEngine:
         self._finalizer = weakref.finalize(
             self, _free, self._native, self._context, self._model, self._thread
         )
-        lora.switch_on(self._native, self._context, handles, wanted)
+        self._adapt = partial(lora.switch_on, self._native, handles=handles, wanted=wanted)
+        self._adapt(self._context)
         self._memory = self._native.llama_get_memory(self._context)
         self.tokenizer = LlamaTokenizer(
             self._native.llama_model_get_vocab(self._model), lambda: self._finalizer.alive, header.metadata
@@ -157,6 +160,24 @@ class LlamaCppEngine:
                 f"llama.cpp takes the saved sequence not back: {complaint() or 'no reason given'}"
             )
         self._lengths[sequence] = length
+
+    def hidden(self, runs: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        """Hidden states of each run of ids, (n, width), by itself; the sequences stay as they are."""
+        self._alive(0)
+        longest = max(map(len, runs), default=0)
+        if not all(runs) or longest > self.context_length:
+            raise DoesNotFitError(
+                f"a text to embed is {longest} tokens long, expected 1 to {self.context_length}; "
+                "embed it in pieces, or load a longer context"
+            )
+        return hidden_states(
+            self._native,
+            self._model,
+            runs,
+            threads=self._bulk_threads(),
+            prepare=self._adapt,
+            call=self._thread.call,
+        )
 
     def close(self) -> None:
         """Free native memory; further calls raise EngineError."""

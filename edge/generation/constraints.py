@@ -3,7 +3,8 @@
 Job: a small pure state machine over ids. In text: text ids, the end, the openers that the request allows. In
 a picture: exactly `span` codes, then the closer. In a sound: codes or the closer. In a clip: a frame mark and
 exactly `span` codes, `fewest` to `most` times, then the closer. It can also force ids.
-Ignorance: logits, engines, codecs; it counts ids and knows nothing of their meaning.
+Text itself may be held to a language (shapes): then there are no openers, and the end comes where the
+language allows it. Ignorance: logits, engines, codecs; it counts ids and knows nothing of their meaning.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.generation.shapes.masks import Mask, Matcher
 from edge.vocabulary import MediaBlock, Vocabulary
 
 Kind = Literal["text", "image", "audio", "video"]
@@ -55,6 +57,36 @@ class Allowed:
         return [token - self.start for token in tokens if self.start <= token < self.stop]
 
 
+@dataclass(frozen=True)
+class Listed:
+    """The same for ids that are no range: those of a mask and a few more."""
+
+    mask: Mask
+    extra: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.mask.ids) + len(self.extra)
+
+    @cached_property
+    def _ids(self) -> NDArray[np.int32]:
+        return np.append(self.mask.ids, np.array(self.extra, np.int32)) if self.extra else self.mask.ids
+
+    def take(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The candidates' logits, (len(self),)."""
+        return logits[self._ids]
+
+    def token(self, index: int) -> int:
+        """The id at an index."""
+        return int(self._ids[index])
+
+    def indices(self, tokens: Sequence[int]) -> list[int]:
+        """Where those of the ids stand that the mask holds: ends are never penalised."""
+        return np.flatnonzero(np.isin(self.mask.ids, tokens)).tolist()
+
+
+Candidates = Allowed | Listed
+
+
 class Grammar:
     """The state of one reply."""
 
@@ -67,6 +99,7 @@ class Grammar:
         script: Sequence[int] = (),
         max_text: int | None = None,
         max_audio: int = MAX_AUDIO,
+        shape: Matcher | None = None,
     ) -> None:
         """A reply that may hold the modalities `makes`.
 
@@ -74,6 +107,7 @@ class Grammar:
             make: "text" closes all openers; a medium must come before the reply may end.
             script: text ids that come first, as they are (the transcript of a sound to make).
             max_text: text ids after which the reply ends, or a sound that must come begins.
+            shape: the language that the text must stay within; the reply is text alone.
         """
         self.vocabulary = vocabulary
         self.kind: Kind = "text"  # what the next id belongs to
@@ -85,7 +119,8 @@ class Grammar:
         self._max_text, self._max_audio = max_text, max_audio
         self._must = None if make is None or make == "text" else vocabulary.block(make)
         self._at_once = make in ("image", "video") or bool(script)
-        wanted: Collection[str] = () if make == "text" else (make,) if make else makes
+        self.shape = shape
+        wanted: Collection[str] = () if make == "text" or shape else (make,) if make else makes
         self._openers = {b.opener: b for b in vocabulary.blocks if b.kind in wanted}
         self._open: MediaBlock | None = None
         self._text_allowed: dict[tuple[int, ...], Allowed] = {}
@@ -104,12 +139,20 @@ class Grammar:
         opener = (self._must.opener,) if self._script or self._at_once or pressed else ()
         return (*self._script, *opener)[:room]
 
-    def allowed(self, room: int) -> Allowed | None:
+    @property
+    def cut(self) -> bool:
+        """Whether the text so far is only a part of what its shape asks for."""
+        return self.shape is not None and not self.ended
+
+    def allowed(self, room: int) -> Candidates | None:
         """The candidates for the next id; None where the reply is cut: no budget or no room left."""
         if self._open is not None:
             return self._allowed_media(self._open)
         if self._spent() or room <= 0:
             return None
+        if self.shape is not None:
+            mask = self.shape.mask
+            return Listed(mask, self.vocabulary.end if mask.complete else ())
         ends = () if self._must is not None else self.vocabulary.end
         openers = tuple(i for i, block in self._openers.items() if room >= block.shortest)
         return self._text(tuple(i for i in (*ends, *openers) if i >= self.vocabulary.text_size))
@@ -128,11 +171,14 @@ class Grammar:
             self._script.pop(0)
         elif token in self._openers:
             return self._begin(self._openers[token])
-        elif token in self.vocabulary.end and self._must is None:
+        elif token in self.vocabulary.end and self._must is None and self._may_end():
             self.ended = True
             return "end"
         elif self._script or not 0 <= token < self.vocabulary.text_size:
             raise ValueError(f"id {token} cannot come in text")
+        if self.shape is not None:
+            self.shape.accept(token)
+            self.ended = self.shape.final  # nothing can follow: no end id is asked for
         self.text += 1
         return "text"
 
@@ -179,6 +225,9 @@ class Grammar:
         if block is self._must:
             self._must, self._openers = None, {}  # one forced span, then text and the end
         return "open"
+
+    def _may_end(self) -> bool:
+        return self.shape is None or self.shape.mask.complete
 
     def _spent(self) -> bool:
         return self._max_text is not None and self.text >= self._max_text

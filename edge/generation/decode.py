@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from edge.engines.base import Engine, Logits
 from edge.errors import DoesNotFitError, EngineError, UsageError
 from edge.events import FinishReason
-from edge.generation.constraints import Allowed, Grammar, Kind, Mark
-from edge.generation.sampling import Sampler
+from edge.generation.constraints import Candidates, Grammar, Kind, Mark
+from edge.generation.sampling import Sampler, log_softmax, top_k
 from edge.segments import EmbeddingSegment, Segment, TokenSegment
 
 Key = int | tuple[str, int]  # what one position of a sequence holds: an id, or a row of named embeddings
@@ -30,6 +30,8 @@ class Step:
     token: int
     mark: Mark
     kind: Kind
+    logprob: float | None = None  # of a chosen text id, where asked for
+    top: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Request:
     samplers: Mapping[Kind, Sampler]
     null_prompt: tuple[int, ...] = ()  # the empty prompt of guidance; () = no guidance
     cancelled: Callable[[], bool] = field(default=lambda: False)
+    bias: Mapping[int, float] = field(default_factory=dict)  # added to logits of text, by id
+    logprobs: int | None = None  # alternatives told with each chosen text id; None = tell nothing
 
 
 class Decoder:
@@ -69,16 +73,8 @@ class Decoder:
             EngineError: the native call failed.
             UsageError: another stream of this engine is not over yet.
         """
-        if self._busy:
-            raise UsageError("another reply of this model is still being made; finish or cancel it first")
-        self._busy = True
-        try:
+        with self._alone():
             yield from self._stream(request)
-        except Exception:
-            self._forget_unsure()
-            raise
-        finally:
-            self._busy = False
 
     def _stream(self, request: Request) -> Iterator[Step | Stop]:
         grammar = request.grammar
@@ -86,20 +82,61 @@ class Decoder:
         self._recent = []
         while not request.cancelled():
             room = self.engine.context_length - len(self._held)
-            chosen = grammar.forced(room)
+            chosen, told = grammar.forced(room), False
             if not chosen:
                 allowed = grammar.allowed(room)
                 if allowed is None or room <= 0:
                     yield Stop("length")
                     return
-                chosen = (self._choose(request.samplers[grammar.kind], allowed, logits, unguided),)
+                told = request.logprobs is not None and grammar.kind == "text"
+                biased = _biased(logits, request.bias) if grammar.kind == "text" else logits
+                chosen = (self._choose(request.samplers[grammar.kind], allowed, biased, unguided),)
             steps = _accept(grammar, chosen)
+            if told:
+                steps = [_told(steps[0], logits, request.logprobs or 0)]
             yield from steps
             if grammar.ended:
                 yield Stop("end")
                 return
             logits, unguided = self._advance(request, steps, unguided is not None)
         yield Stop("cancelled")
+
+    def score(self, prompt: Sequence[Segment], tokens: Sequence[int], top: int = 0) -> list[Step]:
+        """How likely the model finds ids after a prompt: steps with their logprobs.
+
+        Raises:
+            DoesNotFitError: both together do not fit into the context.
+            EngineError: the native call failed.
+            UsageError: a stream of this engine is not over yet.
+        """
+        needed, room = sum(map(len, prompt)) + len(tokens), self.engine.context_length
+        if needed > room:
+            raise DoesNotFitError(
+                f"the text to score is {needed} tokens long, but the context holds {room}; "
+                "score a shorter one, or load a longer context"
+            )
+        with self._alone():
+            logits, steps = self._read(prompt), []
+            for i, token in enumerate(tokens):
+                steps.append(_told(Step(token, "text", "text"), logits, top))
+                if i + 1 < len(tokens):
+                    logits = self.engine.step([token])[0]
+                    self._held.append(token)
+        return steps
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One stream at a time; after a failure everything is forgotten."""
+        if self._busy:
+            raise UsageError("another reply of this model is still being made; finish or cancel it first")
+        self._busy = True
+        try:
+            yield
+        except Exception:
+            self._forget_unsure()
+            raise
+        finally:
+            self._busy = False
 
     def _read(self, prompt: Sequence[Segment]) -> Logits:
         """Make the first sequence hold exactly the prompt; feed only what it does not hold already."""
@@ -117,7 +154,7 @@ class Decoder:
         self._held = keys
         return logits
 
-    def _choose(self, sampler: Sampler, allowed: Allowed, logits: Logits, unguided: Logits | None) -> int:
+    def _choose(self, sampler: Sampler, allowed: Candidates, logits: Logits, unguided: Logits | None) -> int:
         candidates = allowed.take(logits)
         if unguided is not None:
             empty = allowed.take(unguided)
@@ -159,6 +196,22 @@ class Decoder:
         self._held.clear()
         with contextlib.suppress(EngineError):  # the engine may be closed
             self.engine.truncate(0)
+
+
+def _biased(logits: Logits, bias: Mapping[int, float]) -> Logits:
+    if not bias:
+        return logits
+    changed = logits.copy()
+    changed[list(bias)] += np.array(list(bias.values()), dtype=np.float32)
+    return changed
+
+
+def _told(step: Step, logits: Logits, count: int) -> Step:
+    """The step with what the model itself thought of its id, and of the `count` likeliest."""
+    logs = log_softmax(logits)
+    best = top_k(logs, count)
+    ranked = sorted(() if best is None else best.tolist(), key=lambda i: (-logs[i], i))
+    return replace(step, logprob=float(logs[step.token]), top=tuple((i, float(logs[i])) for i in ranked))
 
 
 def _accept(grammar: Grammar, tokens: Sequence[int]) -> list[Step]:

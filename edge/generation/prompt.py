@@ -7,13 +7,15 @@ Ignorance: how media become segments (frontends did that), what an engine does w
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edge.engines.base import Tokenizer
-from edge.errors import IntegrityError
+from edge.errors import IntegrityError, UsageError
 from edge.generation.template import ChatTemplate
 from edge.messages import Role
 from edge.segments import EmbeddingSegment, Segment, TokenSegment
@@ -39,8 +41,10 @@ class Layout:
     vocabulary: Vocabulary
     lead: int | None = None  # an id that must stand first where the template does not write it
 
-    def build(self, turns: Sequence[Turn]) -> tuple[Segment, ...]:
+    def build(self, turns: Sequence[Turn], tools: Sequence[Mapping[str, Any]] = ()) -> tuple[Segment, ...]:
         """The whole conversation, ready for the assistant's answer; runs of ids are joined.
+
+        `tools` are for templates that list them (`template.knows_tools`).
 
         Raises:
             IntegrityError: the template fails or loses a content; plain text became a special token.
@@ -52,8 +56,10 @@ class Layout:
         for turn in turns:
             written = "".join(f"\x02{mark}:{len(contents) + i}\x03" for i in range(len(turn.pieces)))
             contents += turn.pieces
-            messages.append({"role": turn.role, "content": written})
-        rendered = self.template.render(messages)
+            role = "user" if turn.role == "tool" and not self.template.knows_tools else turn.role
+            messages.append({"role": role, "content": written})
+        self._check_tools(tools)
+        rendered = self.template.render(messages, tools=tools)
         return tuple(_joined(self._segments(rendered, mark, contents), self.lead))
 
     def text(self, text: str) -> tuple[int, ...]:
@@ -70,6 +76,15 @@ class Layout:
                 f"{self.vocabulary.text_size}; the model file is not safe to talk to: quantize it again"
             )
         return ids
+
+    def _check_tools(self, tools: Sequence[Mapping[str, Any]]) -> None:
+        """Tools stand in the template's own text, where written special tokens count: they must hold none."""
+        for tool in tools:
+            text = json.dumps(tool, ensure_ascii=False)
+            if self.tokenizer.encode(text, special=True) != self.tokenizer.encode(text):
+                raise UsageError(
+                    f"the description of a tool holds a special token of this model: {text[:80]}…; reword it"
+                )
 
     def _segments(self, rendered: str, mark: str, contents: Sequence[Piece]) -> Iterator[Segment]:
         pieces = re.split(f"\x02{mark}:([0-9]+)\x03", rendered)

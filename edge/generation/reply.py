@@ -1,6 +1,7 @@
 """From ids to events: text that is never half a character, media through their codecs.
 
-Job: route the stream of one reply, count its tokens, keep its parts and ids for the history.
+Job: route the stream of one reply up to its end or a stop string, count its tokens, keep its parts and ids
+for the history.
 Ignorance: how the ids were chosen; how events are shown.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -24,12 +25,14 @@ from edge.events import (
     MediaProgress,
     TextDelta,
     Timings,
+    TokenLogprob,
     Usage,
     VideoMade,
 )
 from edge.frontends.base import Frontend
 from edge.generation.constraints import Kind
 from edge.generation.decode import Step, Stop
+from edge.generation.stopping import StopFilter
 from edge.media.spectrum import SAMPLE_RATE
 from edge.media.video import FRAME_SECONDS
 from edge.messages import Audio, Image, Part, Text, Video
@@ -50,8 +53,11 @@ class Router:
     ids: list[int] = field(default_factory=list)  # all but the end, and but a span that did not close
     parts: list[Part] = field(default_factory=list)
     counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(get_args(Kind), 0))
+    stops: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        self._filter = StopFilter(self.stops)
+        self._logprobs: list[TokenLogprob] = []  # of text that is not shown yet
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         self._text = ""
         self._span: list[int] = []
@@ -68,6 +74,11 @@ class Router:
             if self._first is None:
                 self._first = time.perf_counter()
             yield from self._route(item)
+            if self._filter.met:
+                self._drop_cut()
+                yield from self._flush(final=True)
+                yield self.finished("stop")
+                return
 
     def finished(self, reason: FinishReason, *, prompt_tokens: int = 0, cached_tokens: int = 0) -> Finished:
         """The closing event as of now."""
@@ -94,7 +105,10 @@ class Router:
         self.counts[step.kind] += 1
         if step.mark == "text":
             self.ids.append(step.token)
-            yield from self._flush(self.tokenizer.piece(step.token))
+            piece = self.tokenizer.piece(step.token)
+            if step.logprob is not None:
+                self._logprobs.append(self._told(step, piece))
+            yield from self._flush(piece)
         elif step.mark == "open":
             yield from self._flush(final=True)
             self.close()
@@ -105,10 +119,26 @@ class Router:
             yield from self._media(step)
 
     def _flush(self, piece: bytes = b"", *, final: bool = False) -> Iterator[Event]:
-        text = self._utf8.decode(piece, final)
+        text = self._utf8.decode(self._filter(piece, final=final), final)
+        cut = self._filter.cut
+        while cut > 0 and self._logprobs:  # what is not shown is not told
+            cut -= len(self._logprobs.pop().piece)
         if text:
             self._text += text
-            yield TextDelta(text)
+            told, self._logprobs = tuple(self._logprobs), []
+            yield TextDelta(text, told)
+
+    def _told(self, step: Step, piece: bytes) -> TokenLogprob:
+        top = tuple((token, self.tokenizer.piece(token), logprob) for token, logprob in step.top)
+        return TokenLogprob(step.token, piece, step.logprob or 0.0, top)
+
+    def _drop_cut(self) -> None:
+        """Take back the ids of what is not shown; of a token cut in two, the first part is split anew."""
+        kept, cut = b"", self._filter.cut
+        while cut > 0:
+            piece = self.tokenizer.piece(self.ids.pop())
+            kept, cut = piece[: max(0, len(piece) - cut)], cut - len(piece)
+        self.ids += self.tokenizer.encode(kept.decode("utf-8", "ignore"))
 
     def _media(self, step: Step) -> Iterator[Event]:
         if step.mark == "close":

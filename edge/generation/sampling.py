@@ -121,8 +121,18 @@ def checked(options: SamplingOptions) -> SamplingOptions:
         ("guidance", options.guidance, 0.0, 100.0),
         ("seed", options.seed, 0, 2**64),
         ("max_tokens", options.max_tokens, 1, 2**31),
+        ("logprobs", options.logprobs, 0, 20),
     )
     for name, value, low, high in ranges:
         if value is not None and not low <= value <= high:
             raise UsageError(f"{name} is {value}, but must lie between {low:g} and {high:g}")
+    if options.stop is not None and (type(options.stop) not in (tuple, list) or not all(options.stop)):
+        raise UsageError(f"stop is {options.stop!r}, expected a tuple or list of texts that are not empty")
     return options
+
+
+def log_softmax(logits: Floats) -> Floats:
+    """Natural logs of the probabilities that logits (n,) mean."""
+    shifted = logits - logits.max()
+    found: Floats = shifted - np.float32(np.log(np.exp(shifted).sum(dtype=np.float64)))
+    return found

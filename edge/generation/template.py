@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import sys
 import threading
 import time
@@ -20,6 +21,10 @@ MAX_SOURCE = 1 << 18  # characters of template
 MAX_OUTPUT = 1 << 20  # characters of rendered text, and of any string on the way
 MAX_SECONDS = 2.0
 MAX_RANGE = 10_000
+MAX_NUMBER = 1 << 64  # larger ones grow without end, in loops of a few steps
+_ITEM = 8  # characters that one value counts for at least
+_WIDTH = 4  # digits of a width or precision in a format
+_UNBOUNDED = frozenset(("format_map", "translate"))  # string methods whose result nobody can foresee
 _FILTERS = (
     "abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "int", "items",
     "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace",
@@ -48,11 +53,15 @@ class ChatTemplate:
             )
         self._special = {"bos_token": bos, "eos_token": eos}
         try:
-            self._template = _environment().from_string(source)
+            environment = _environment()
+            self._template = environment.from_string(source)
+            self.knows_tools = "tools" in _asked(environment.parse(source))
         except Exception as error:  # jinja2 compiles with whatever its parser and Python's raise
             raise IntegrityError(f"the chat template is not valid jinja2: {error}; {_CURE}") from error
 
-    def render(self, messages: Sequence[dict[str, str]], *, opened: bool = True) -> str:
+    def render(
+        self, messages: Sequence[dict[str, str]], *, opened: bool = True, tools: Sequence[Any] = ()
+    ) -> str:
         """The conversation as text, and with `opened` the start of the assistant's turn.
 
         Raises:
@@ -60,12 +69,21 @@ class ChatTemplate:
             IntegrityError: it fails, or asks for more time or text than the bounds.
         """
         values = {**self._special, "messages": list(messages), "add_generation_prompt": opened}
+        if tools:
+            values["tools"] = list(tools)
         try:
             return _within(MAX_SECONDS, lambda: _bounded(self._template.generate(**values)))
         except UsageError:
             raise
         except Exception as error:
             raise IntegrityError(f"the chat template failed: {error}; {_CURE}") from error
+
+
+def _asked(tree: Any) -> set[str]:
+    """The names that a template expects from outside."""
+    from jinja2.meta import find_undeclared_variables
+
+    return find_undeclared_variables(tree)
 
 
 def _bounded(pieces: Any) -> str:
@@ -116,14 +134,15 @@ def _environment() -> Any:
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
             numbers = isinstance(left, int | float) and isinstance(right, int | float)
-            if operator == "+":
+            large = numbers and max(abs(left), abs(right)) >= MAX_NUMBER
+            if operator == "+" and not large:
                 _check_size(left, right)
-            elif not numbers or (operator == "**" and abs(right) > 64):
+            elif not numbers or large or (operator == "**" and abs(right) > 64):
                 raise _TooMuch(f"`{operator}` may only be used on small numbers")
             return super().call_binop(context, operator, left, right)
 
         def call(self, context: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
-            _check_growth(function, args)
+            _check_growth(function, (*args, *kwargs.values()))
             return super().call(context, function, *args, **kwargs)
 
         def joined(self, parts: Sequence[Any]) -> str:
@@ -159,7 +178,7 @@ def _check_size(*values: Any) -> None:
     left, waiting = MAX_OUTPUT, list(values)
     while waiting:
         value = waiting.pop()
-        left -= 1
+        left -= _ITEM
         if isinstance(value, str):
             left -= len(value)
         elif isinstance(value, dict):
@@ -172,9 +191,13 @@ def _check_size(*values: Any) -> None:
 
 def _check_growth(function: Any, args: Sequence[Any]) -> None:
     """Refuse a string method whose result could pass the bound (replace, join, ljust, center, format …)."""
-    owner = getattr(function, "__self__", None)
+    function = getattr(function, "__wrapped__", function)  # the sandbox wraps format and format_map
+    owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
     if not isinstance(owner, str):
         return
+    _check_size(*args)
+    if name in _UNBOUNDED or (name == "format" and re.search(rf"[0-9]{{{_WIDTH},}}|\{{[^}}]*\{{", owner)):
+        raise _TooMuch(f"the method {name} could make a text of any length")
     sized = (a for a in args if isinstance(a, int | str | list | tuple))
     asked = sum(abs(a) if isinstance(a, int) else len(a) for a in sized)
     if (len(owner) + 1) * (asked + 1) > 16 * MAX_OUTPUT:

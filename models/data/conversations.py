@@ -18,18 +18,13 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from edge.errors import EdgeError, ModalityError, NotFoundError, UsageError
-from edge.formats.manifest import CODECS
-from edge.frontends.audio_codec import AudioCodec
-from edge.frontends.base import Frontend
-from edge.frontends.image_codec import ImageCodec
-from edge.frontends.video_codec import VideoCodec
+from edge.frontends.codecs import open_codecs
 from edge.generation.prompt import Layout, Piece, Turn
 from edge.generation.template import ChatTemplate
 from edge.messages import Audio, Image, Video
 from edge.segments import Segment, TokenSegment
-from edge.vocabulary import MediaKind, Vocabulary
+from edge.vocabulary import Vocabulary
 from quantize.checkpoint import Checkpoint
-from quantize.gguf_export import chat_template
 
 SAID, SEEN = (
     1.0,
@@ -75,7 +70,7 @@ class Reader:
         Raises:
             UsageError: it has no chat template.
         """
-        template = chat_template(checkpoint)
+        template = checkpoint.chat_template()
         if template is None:
             raise UsageError(
                 f"{checkpoint.folder} has no chat template; put a chat_template.jinja beside the weights"
@@ -86,7 +81,7 @@ class Reader:
         splitter = Splitter(checkpoint.folder / "tokenizer.json")
         self._layout = Layout(ChatTemplate(template, **written), splitter, self.vocabulary)
         self._modalities = checkpoint.facts.get("modalities", {"in": ["text"], "out": ["text"]})
-        self._codecs = _codecs(checkpoint, self.vocabulary)
+        self._codecs = {codec.kind: codec for codec in open_codecs(checkpoint.codecs(), self.vocabulary)}
 
     def read(self, path: Path) -> list[Row]:
         """A row for every conversation of a JSONL file.
@@ -212,24 +207,6 @@ def _written(checkpoint: Checkpoint, name: str) -> str:
         return ""
     token = checkpoint.json("tokenizer_config.json").get(f"{name}_token") or ""
     return str(token["content"] if isinstance(token, dict) else token)
-
-
-def _codecs(checkpoint: Checkpoint, vocabulary: Vocabulary) -> dict[str, Frontend]:
-    """A frontend per medium that can be encoded; clips go through the codec of pictures."""
-    paths = checkpoint.codecs()
-
-    def graphs(kind: MediaKind) -> tuple[Path | None, Path | None]:
-        return paths.get(CODECS[kind, "in"]), paths.get(CODECS[kind, "out"])
-
-    made: dict[str, Frontend] = {}
-    picture, sound, clip = (vocabulary.block(kind) for kind in ("image", "audio", "video"))
-    if picture is not None and graphs("image")[0] is not None:
-        made["image"] = images = ImageCodec(*graphs("image"), picture)
-        if clip is not None:
-            made["video"] = VideoCodec(images, clip)
-    if sound is not None and graphs("audio")[0] is not None:
-        made["audio"] = AudioCodec(*graphs("audio"), sound)
-    return made
 
 
 def _has_media(turns: Sequence[Turn]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.chat import Chat, Wiring
+from edge.chat import Chat
 from edge.errors import DoesNotFitError, EngineError, MediaError, ModalityError, UsageError
 from edge.events import Finished, ImageMade, TextDelta
 from edge.generation.decode import Decoder
@@ -19,6 +19,7 @@ from edge.generation.template import ChatTemplate
 from edge.messages import Audio, Image, Message, Text, Video
 from edge.options import SamplingOptions
 from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, NATIVE, SPECIAL
+from edge.wiring import Wiring
 from tests.fakes import (
     AUD,
     AUD_END,

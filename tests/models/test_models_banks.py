@@ -104,7 +104,7 @@ def test_the_decoder_trains_on_what_the_banks_hold(corpus: Path, codecs) -> None
         Desk(FreshBanks("train", corpus, *codecs), corpus),
     )
     rows = [write.row(np.random.default_rng(i), 0.5) for i in range(6)]
-    ids, weights, labels, ahead = _padded(rows, 768)
+    ids, weights, labels, ahead = _padded(rows)
     torch.manual_seed(0)
     model = Decoder(Member("tiny", 256, 1, 4, 2, 256, 16640, 1024))
     naming = Naming(256)

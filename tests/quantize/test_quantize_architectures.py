@@ -76,6 +76,38 @@ def test_llama_cpp_computes_what_transformers_computes(name: str, tmp_path: Path
         assert np.ptp(expected) > 0.5  # the model says something
 
 
+# where our metadata differ from those of llama.cpp's converter; why: docs/quantization.md, "Checkpoints"
+OURS_ALONE = {"llama.vocab_size", "qwen2.vocab_size", "qwen3.vocab_size", "tokenizer.ggml.add_bos_token",
+              "tokenizer.ggml.add_eos_token"} | {
+    f"{arch}.{key}" for arch in ("llama", "qwen2", "qwen3")
+    for key in ("rope.dimension_count", "attention.key_length", "attention.value_length")}  # fmt: skip
+THEIRS_ALONE = {"general.size_label"}
+_QWEN_2 = (
+    "qwen2",
+    "qwen2_yarn_tied",
+)  # transformers adds <|endoftext|> to a tokenizer of theirs that lacks it
+OTHER_VALUES = {"general.name": NAMES, "llama.context_length": ("mistral",),
+                "tokenizer.ggml.tokens": _QWEN_2, "tokenizer.ggml.token_type": _QWEN_2}  # fmt: skip
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("name", NAMES)
+def test_the_file_says_what_llama_cpps_converter_says(name: str, tmp_path: Path) -> None:
+    from tests.quantize import llama_cpp_converter, tiny_checkpoints
+
+    theirs = json.loads(llama_cpp_converter.FIXTURE.read_text())[name]
+    tiny_checkpoints.checkpoint(tmp_path, name)
+    ours = llama_cpp_converter.described(export(tmp_path))
+    assert ours["tensors"].keys() == theirs["tensors"].keys()
+    for tensor, (shape, kind, _) in theirs["tensors"].items():
+        assert ours["tensors"][tensor][:2] == [shape, kind]
+    found, expected = ours["metadata"], theirs["metadata"]
+    assert set(found) - set(expected) <= OURS_ALONE
+    assert set(expected) - set(found) <= THEIRS_ALONE
+    differing = {key for key in set(found) & set(expected) if found[key] != expected[key]}
+    assert differing <= {key for key, only in OTHER_VALUES.items() if name in only}
+
+
 @pytest.mark.train
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_shards_and_half_floats_lose_nothing(dtype: str, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_the_table_goes_to_stdout_and_nothing_to_stderr(tiny_checkpoint: Path, t
     done = edge(tiny_checkpoint, "-o", tmp_path / "b", "--recipe", "int8")
     assert (done.returncode, done.stderr) == (0, "")
     for word in ("tiny as int8 (Q8_0)", "decoder", "9.3 MB", "5.4 MB", "image_encoder", "same ids", "total",
-                 "against f16", "top-1 agreement"):  # fmt: skip
+                 "against f16", "top-1 agreement", "KL 99.9 %", "importance matrix: none: Q8_0"):  # fmt: skip
         assert word in done.stdout
 
 
@@ -63,6 +63,8 @@ def test_json_is_the_report_in_the_bundle(tiny_checkpoint: Path, tmp_path: Path)
         ("recipe", 2, "unknown recipe 'int3'"),
         ("codec", 3, "audio_encoder.onnx is missing"),
         ("occupied", 2, "is not a bundle"),
+        ("imatrix", 6, "is not a valid GGUF file"),
+        ("calibration", 6, "line 1 is not valid JSON"),
     ],
 )
 def test_a_failure_is_one_sentence_with_its_exit_code(
@@ -77,7 +79,11 @@ def test_a_failure_is_one_sentence_with_its_exit_code(
     if failure == "occupied":
         target.mkdir()
         (target / "mine.txt").write_text("mine")
-    done = edge(folder, "-o", target, "-r", "int3" if failure == "recipe" else "int4")
+    given: list[str | Path] = []
+    if failure in ("imatrix", "calibration"):
+        (folder / "given").write_text("{nonsense that is long enough")
+        given = [f"--{failure}", folder / "given"]
+    done = edge(folder, "-o", target, "-r", "int3" if failure == "recipe" else "int4", *given)
     assert (done.returncode, done.stdout) == (code, "")
     assert told in done.stderr
     assert done.stderr.count("\n") == 1

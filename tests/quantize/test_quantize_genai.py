@@ -14,7 +14,7 @@ from edge.options import EngineOptions
 from edge.segments import TokenSegment
 from quantize import genai
 from quantize.checkpoint import open_checkpoint
-from quantize.pipeline import quantize
+from quantize.pipeline import Options, quantize
 from tests import tiny
 
 NEW = 24
@@ -26,7 +26,7 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     text = {"modalities": {"in": ["text"], "out": ["text"]}}
     (folder / "edge.json").write_text(json.dumps(tiny.FACTS | text))
     (folder / "heldout.npz").unlink()
-    quantize(folder, folder.with_name("bundle"), request.param, format="onnx")
+    quantize(folder, folder.with_name("bundle"), request.param, options=Options(format="onnx"))
     return folder.with_name("bundle")
 
 

@@ -18,7 +18,7 @@ from edge.errors import EngineError, IntegrityError, UsageError
 from edge.formats.gguf import read_header
 from edge.options import EngineOptions
 from edge.segments import TokenSegment
-from quantize import gguf_export, gguf_metadata, gguf_tokenizer, recipes
+from quantize import gguf_export, gguf_metadata, gguf_tokenizer, llama_quantize, recipes
 from quantize.checkpoint import open_checkpoint
 from tests import tiny
 
@@ -39,7 +39,7 @@ def export(folder: Path, recipe: str, path: Path) -> Path:
     )
     if chosen.streamed:
         return float_path
-    gguf_export.write_quantized(float_path, path, chosen, ignore)
+    llama_quantize.write(float_path, path, chosen, ignore, None)
     return path
 
 
@@ -158,7 +158,7 @@ def test_a_native_abort_is_an_error_message(tmp_path: Path) -> None:
     bad = tmp_path / "bad.gguf"
     bad.write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(EngineError, match="exit code 1"):
-        gguf_export.write_quantized(bad, tmp_path / "out.gguf", recipes.find("int8"), ignore)
+        llama_quantize.write(bad, tmp_path / "out.gguf", recipes.find("int8"), ignore, None)
 
 
 def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from edge.formats.manifest import Manifest
 from edge.options import EngineOptions, SamplingOptions
 from edge.segments import TokenSegment
 from quantize import onnx_export
-from quantize.pipeline import quantize
+from quantize.pipeline import Options, quantize
 from quantize.report import Report
 from tests import tiny
 
@@ -36,13 +36,13 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def both(source: Path) -> Path:
-    quantize(source, source.with_name("both"), "int8", format="both")
+    quantize(source, source.with_name("both"), "int8", options=Options(format="both"))
     return source.with_name("both")
 
 
 @pytest.fixture(scope="module")
 def alone(source: Path) -> Path:
-    quantize(source, source.with_name("alone"), "int4", format="onnx")
+    quantize(source, source.with_name("alone"), "int4", options=Options(format="onnx"))
     return source.with_name("alone")
 
 
@@ -163,5 +163,5 @@ def test_what_onnx_cannot_hold_is_refused_before_work_starts(
         (both / "decoder.gguf", "int4", "onnx", "quantized already"),
     ):
         with pytest.raises(UsageError, match=told):
-            quantize(checkpoint, tmp_path / "out", recipe, format=format)
+            quantize(checkpoint, tmp_path / "out", recipe, options=Options(format=format))
     assert list(tmp_path.iterdir()) == []

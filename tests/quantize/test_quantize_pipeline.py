@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import edge
 from edge.errors import DoesNotFitError, NotFoundError, UsageError
 from edge.formats import manifest as manifests
 from edge.vocabulary import NATIVE
-from quantize import children, evaluate, pipeline
+from quantize import builtin_text, children, importance, pipeline
+from quantize.pipeline import Options
 from quantize.report import Report
 from tests import tiny
 
@@ -27,7 +30,17 @@ def test_the_bundle_holds_what_its_manifest_lists_and_nothing_else(tiny_bundle: 
     manifest = manifests.load(tiny_bundle)
     listed = {entry.path for entry in manifest.files.values()} | {manifests.FILE_NAME}
     assert {p.name for p in tiny_bundle.iterdir()} == listed
-    assert set(manifest.files) == {"decoder", *tiny.CODECS, "tokenizer", "chat_template", "licence", "report"}
+    expected = {
+        "decoder",
+        "importance",
+        *tiny.CODECS,
+        "tokenizer",
+        "chat_template",
+        "licence",
+        "report",
+        "report_page",
+    }
+    assert set(manifest.files) == expected
     assert manifest.vocabulary == NATIVE
     assert manifest.recipe == {"name": "int4", "type": "Q4_K_M"}
     assert manifest.prompts == tiny.FACTS["prompts"]
@@ -48,10 +61,16 @@ def test_the_report_says_what_was_measured(tiny_bundle: Path) -> None:
     assert report.sizes["total"].after == sum(s.after for r, s in report.sizes.items() if r != "total")
     assert set(report.quality) == {"text", "image", "audio"}
     for quality in report.quality.values():
-        assert quality.tokens == 4 * 47
+        assert (quality.rows, quality.tokens) == (2, 2 * 47)
         assert 0.3 < quality.agreement < 1
-        assert 0 < quality.divergence < 0.1
+        assert 0 < quality.divergence < quality.divergence_99 < quality.divergence_999 < 0.2
+        assert 0.9 < quality.perplexity_ratio < 1.1
+        assert abs(quality.noise["divergence"]) < 1e-4 < quality.divergence
+        low, high = quality.intervals["divergence"]
+        assert low <= quality.divergence <= high
         assert abs(quality.loss - quality.reference_loss) < 0.1
+    assert report.importance == "gathered on 288 ids: half of the held-out rows"
+    assert report.judged_on == "the other half of the held-out rows"
     assert set(report.codecs) == set(tiny.CODECS)
     assert Report.from_json(report.to_json()) == report
 
@@ -59,18 +78,23 @@ def test_the_report_says_what_was_measured(tiny_bundle: Path) -> None:
 def test_f16_against_itself_loses_nothing(checkpoint: Path, tmp_path: Path) -> None:
     report = pipeline.quantize(checkpoint, tmp_path / "b", "f16")
     for quality in report.quality.values():
-        assert (quality.agreement, quality.divergence) == (1.0, 0.0)
+        assert (quality.agreement, quality.perplexity_ratio) == (1.0, 1.0)
+        assert quality.divergence == pytest.approx(0, abs=1e-6)
         assert quality.loss == quality.reference_loss == pytest.approx(np.log(16640), abs=1.0)
+    assert not (tmp_path / "b" / "imatrix.gguf").exists()
     assert (tmp_path / "b" / "image_encoder.onnx").read_bytes() == (
         checkpoint / "image_encoder.onnx"
     ).read_bytes()
 
 
-def test_without_held_out_ids_nothing_is_claimed(checkpoint: Path, tmp_path: Path) -> None:
+def test_without_held_out_ids_a_built_in_text_is_judged_and_the_report_says_so(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (checkpoint / "heldout.npz").unlink()
+    monkeypatch.setattr(builtin_text.passages, "__defaults__", (4, 0))
     report = pipeline.quantize(checkpoint, tmp_path / "b", "int8")
-    assert report.quality == {}
-    assert report.quality_note.startswith("not measured")
+    assert set(report.quality) == {"text"}
+    assert report.judged_on.startswith("the other half of built-in generated text (not your own data")
     assert {c.kept for c in report.codecs.values()} == {"float"}
 
 
@@ -88,8 +112,43 @@ def test_padding_is_not_counted(checkpoint: Path, tmp_path: Path) -> None:
     rows = np.full((2, 20), 8192, np.uint16)  # 8192 is pad
     rows[:, :11] = 65
     np.savez(tmp_path / "h.npz", text=rows)
-    report = pipeline.quantize(checkpoint, tmp_path / "b", "int8", heldout=tmp_path / "h.npz")
-    assert report.quality["text"].tokens == 20
+    report = pipeline.quantize(
+        checkpoint, tmp_path / "b", "int8", options=Options(heldout=tmp_path / "h.npz")
+    )
+    assert report.quality["text"].tokens == 10
+
+
+def test_a_given_matrix_is_used_and_travels_with_the_bundle(
+    checkpoint: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    given = Options(imatrix=tiny_bundle / "imatrix.gguf")
+    report = pipeline.quantize(checkpoint, tmp_path / "b", "iq2_xxs", options=given)
+    assert report.importance == "given: imatrix.gguf, from half of the held-out rows"
+    again = importance.read(tmp_path / "b" / manifests.load(tmp_path / "b").files["importance"].path)
+    entries = importance.read(tiny_bundle / "imatrix.gguf").entries
+    assert all(np.array_equal(again.entries[name].sums, e.sums) for name, e in entries.items())
+    assert report.quality["text"].divergence > 0
+
+
+def test_a_users_examples_calibrate(checkpoint: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "p.png")
+    picture = {"type": "image_url", "image_url": {"url": "p.png"}}
+    turns = [{"role": "user", "content": [picture]}, {"role": "assistant", "content": "the red circle"}]
+    lines = [{"text": "the green bird"}, {"messages": turns}]
+    (tmp_path / "mine.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    given = Options(calibration=tmp_path / "mine.jsonl")
+    report = pipeline.quantize(checkpoint, tmp_path / "b", "q4_0", options=given)
+    assert re.fullmatch(r"gathered on \d+ ids: mine\.jsonl", report.importance)
+    assert report.judged_on == "half of the held-out rows"
+    assert importance.read(tmp_path / "b" / "imatrix.gguf").datasets == ("mine.jsonl",)
+
+
+def test_a_ready_matrix_and_examples_exclude_one_another(
+    checkpoint: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    both = Options(imatrix=tiny_bundle / "imatrix.gguf", calibration=tmp_path / "c.jsonl")
+    with pytest.raises(UsageError, match="exclude one another"):
+        pipeline.quantize(checkpoint, tmp_path / "b", options=both)
 
 
 def test_progress_tells_every_step_to_its_end(checkpoint: Path, tmp_path: Path) -> None:
@@ -97,17 +156,19 @@ def test_progress_tells_every_step_to_its_end(checkpoint: Path, tmp_path: Path) 
     pipeline.quantize(
         checkpoint, tmp_path / "b", "int4", progress=lambda what, done, of: seen.update({what: (done, of)})
     )
-    assert {"write BF16", "quantize Q4_K_M", "write F16", "measure text", "measure image", "codecs"} <= set(
-        seen
-    )
+    expected = {"write BF16", "calibrate", "quantize Q4_K_M", "write F16", "reference", "noise floor",
+                "measure", "codecs"}  # fmt: skip
+    assert expected <= set(seen)
     assert all(done == of for done, of in seen.values())
 
 
-@pytest.mark.parametrize("broken", ["recipe", "codec", "heldout", "target", "parent"])
+@pytest.mark.parametrize(
+    "broken", ["recipe", "codec", "heldout", "imatrix", "calibration", "target", "parent"]
+)
 def test_what_cannot_work_is_refused_before_a_byte_is_written(
     broken: str, checkpoint: Path, tmp_path: Path
 ) -> None:
-    target, recipe, heldout = tmp_path / "b", "int4", None
+    target, recipe = tmp_path / "b", "int4"
     if broken == "codec":
         (checkpoint / "image_decoder.onnx").unlink()
     if broken == "target":
@@ -115,10 +176,11 @@ def test_what_cannot_work_is_refused_before_a_byte_is_written(
         (target / "thesis.txt").write_text("years of work")
     target = tmp_path / "none" / "b" if broken == "parent" else target
     recipe = "int5" if broken == "recipe" else recipe
-    heldout = tmp_path / "none.npz" if broken == "heldout" else heldout
+    named = {broken: tmp_path / "none"} if broken in ("heldout", "imatrix", "calibration") else {}
+    options = Options(**named)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UsageError if broken in ("recipe", "target") else NotFoundError):
-        pipeline.quantize(checkpoint, target, recipe, heldout=heldout)
+        pipeline.quantize(checkpoint, target, recipe, options=options)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -132,23 +194,20 @@ def test_a_disk_too_small_is_refused_with_both_numbers(
     assert not list(tmp_path.glob("b*"))
 
 
-def test_a_crashing_comparison_runs_again_without_special_buffers(
+def test_a_crashing_model_runs_again_without_special_buffers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
 
     def run(module: str, arguments: list[str], on_line: object) -> None:
-        calls.append(arguments[-1])
+        calls.append(arguments)
         if arguments[-1] == "1":
             raise children.ChildDied("SIGSEGV")
-        quality = {"tokens": 1, "loss": 1.0, "reference_loss": 1.0, "agreement": 1.0, "divergence": 0.0}
-        Path(arguments[3]).write_text(json.dumps({"text": quality}))
 
     monkeypatch.setattr(children, "run", run)
     (tmp_path / "d.gguf").write_bytes(b"x")
-    path = tmp_path / "d.gguf"
-    assert evaluate.compare(path, path, path, tmp_path, lambda *_: None)["text"].agreement == 1.0
-    assert calls == ["1", "0"]
+    children.run_model("module", ["a"], tmp_path / "d.gguf", lambda *_: None)
+    assert calls == [["a", "1", "1"], ["a", "1", "0"]]
 
 
 def test_a_child_that_is_killed_is_an_error_that_names_the_signal(

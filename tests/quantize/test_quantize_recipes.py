@@ -6,7 +6,7 @@ import gguf
 import pytest
 
 from edge.errors import UsageError
-from quantize.recipes import RECIPES, find, usable
+from quantize.recipes import RECIPES, find, names
 
 
 def test_every_number_is_llama_cpps() -> None:
@@ -28,7 +28,12 @@ def test_an_unknown_recipe_is_a_usage_error_that_lists_the_known_ones() -> None:
     assert caught.value.exit_code == 2
 
 
-def test_a_recipe_that_needs_an_importance_matrix_is_refused_up_front() -> None:
-    with pytest.raises(UsageError, match="importance matrix"):
-        find("iq2_xxs")
-    assert "iq2_xxs" not in usable()
+def test_recipes_that_need_an_importance_matrix_are_offered_and_use_it() -> None:
+    assert "iq2_xxs" in names()
+    assert find("iq2_xxs").uses_importance
+    assert [find(name).uses_importance for name in ("int4", "q3_k_m", "int8", "f16")] == [
+        True,
+        True,
+        False,
+        False,
+    ]

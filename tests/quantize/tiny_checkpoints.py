@@ -79,7 +79,9 @@ def checkpoint(folder: Path, name: str, *, dtype: torch.dtype = torch.float32, s
             elif "experts" in key:
                 weight.normal_(0, 0.3)
     model.save_pretrained(folder, max_shard_size=shard)
+    (folder / "generation_config.json").unlink(missing_ok=True)
     (folder / "tokenizer.json").write_text(byte_tokenizer())
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     return type(model).from_pretrained(folder, dtype=torch.float32).eval()
 
 

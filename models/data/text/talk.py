@@ -115,7 +115,10 @@ CHAT: dict[str, Meaning] = {
         ),
     ),
 }  # fmt: skip
-_NAMES = ("Anna", "Ben", "Tom", "Lisa", "Maria", "Sam", "Omar", "Mia", "Jack", "Nina", "Ravi", "Lucy", "Max", "Emma", "Leo", "Sara", "Paul", "Rosa", "Amir", "Ella", "Noah", "Ida", "Hugo", "Zoe")  # fmt: skip
+# many, of many languages, so that names are copied and not learnt by heart; those of models.evaluation.fairness are not among them
+_NAMES = (
+    "Anna", "Ben", "Tom", "Lisa", "Maria", "Sam", "Omar", "Mia", "Jack", "Nina", "Ravi", "Lucy", "Max", "Emma", "Leo", "Sara", "Paul", "Rosa", "Amir", "Ella", "Noah", "Ida", "Hugo", "Zoe", "Adam", "Ali", "Aisha", "Akira", "Amara", "Ana", "Andre", "Anton", "Arjun", "Astrid", "Ayo", "Beatriz", "Bruno", "Carlos", "Chen", "Chloe", "Clara", "Daniel", "David", "Diego", "Elena", "Eli", "Elif", "Emeka", "Eva", "Farid", "Felix", "Finn", "Gabriel", "Giulia", "Hana", "Hassan", "Helen", "Ibrahim", "Igor", "Ines", "Ingrid", "Isabel", "Ivan", "Jamal", "James", "Jin", "Joao", "John", "Jonas", "Jose", "Julia", "Kai", "Karim", "Kate", "Kofi", "Lars", "Laura", "Layla", "Lena", "Liam", "Lin", "Luca", "Luis", "Malik", "Marco", "Marta", "Mary", "Mehmet", "Michael", "Minh", "Mira", "Nadia", "Naomi", "Niko", "Nour", "Olga", "Oscar", "Pablo", "Petra", "Pierre", "Priya", "Rahul", "Robert", "Rui", "Ruth", "Sakura", "Samir", "Sofia", "Stefan", "Tariq", "Teresa", "Tim", "Uma", "Vera", "Victor", "Wei", "Will", "Yara", "Yuki", "Yusuf", "Zara",
+)  # fmt: skip
 _HEROES = ("cat", "dog", "mouse", "bear", "fox", "rabbit", "bird", "frog", "duck", "lion", "girl", "boy", "robot", "dragon", "horse", "owl")  # fmt: skip
 _TRAITS = ("small", "brave", "happy", "shy", "kind", "clever", "hungry", "sleepy", "funny", "little")
 _PLACES = ("in a forest", "by the sea", "on a farm", "in a big house", "on a hill", "in a small town", "near a river", "under a tree")  # fmt: skip

@@ -1,0 +1,260 @@
+"""Nested languages: terminals in sequence, in choice and by name, followed byte by byte.
+
+Job: a state is the set of stacks that fit what was read; each stack is a terminal being read and what must
+come after it. Ignorance: JSON Schema, tokens.
+Names may refer to themselves: at most `MAX_DEPTH` deep, and a branch that could not end within that depth is
+never entered, so that there is no dead end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from edge.errors import UsageError
+from edge.generation.shapes.automaton import Automaton
+
+MAX_DEPTH = 12  # names inside of names
+_NEVER = 1 << 30
+
+
+class Node:
+    """A piece of a language; `height` is how deep names must nest at least to finish it."""
+
+    height = 0
+
+
+class Terminal(Node):
+    """A regular language. With `counted`, a JSON string of `least` to `most` characters."""
+
+    def __init__(
+        self, automaton: Automaton, *, counted: bool = False, least: int = 0, most: int | None = None
+    ) -> None:
+        self.automaton = automaton
+        self.rows: list[list[int]] = automaton.table.tolist()
+        self.accepts: list[bool] = automaton.accepts.tolist()
+        self.goes_on: list[bool] = (automaton.table != 0).any(axis=1).tolist()
+        self.body = self.rows[automaton.start][0x22] if counted else -1  # the state between two characters
+        self.least, self.most = least, most
+
+    def step(self, state: int, count: int, byte: int) -> tuple[int, int]:
+        """The next state and the characters so far; state 0 where the byte cannot come."""
+        target = self.rows[state][byte]
+        if self.body < 0 or not target:
+            return target, 0
+        if state == self.body and (count < self.least if byte == 0x22 else count == self.most):
+            return 0, 0
+        if target == self.body and state != self.automaton.start:
+            count += 1
+        return target, count if self.most is not None else min(count, self.least)
+
+
+class Seq(Node):
+    """One after the other."""
+
+    def __init__(self, *items: Node) -> None:
+        self.items = items
+
+
+class Alt(Node):
+    """Any of them; options may be added later, so that a loop can be closed."""
+
+    def __init__(self, *options: Node) -> None:
+        self.options = list(options)
+
+
+class Ref(Node):
+    """A definition by name."""
+
+    def __init__(self, name: str, definitions: Mapping[str, Node]) -> None:
+        self.name, self._definitions = name, definitions
+
+    @property
+    def target(self) -> Node:
+        return self._definitions[self.name]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What must come after the terminal that is being read; the same content is the same object."""
+
+    node: Node
+    depth: int
+    rest: Frame | None
+    heads: list[Head] = field(default_factory=list)  # filled when first asked for
+
+
+@dataclass(frozen=True)
+class Head:
+    """A terminal being read. `terminal` None: everything was read."""
+
+    terminal: Terminal | None
+    state: int = 0
+    count: int = 0
+    rest: Frame | None = None
+
+
+DONE = Head(None)
+
+
+@dataclass(eq=False)
+class State:
+    """A set of heads; the same set is the same object."""
+
+    heads: frozenset[Head]
+    following: dict[int, State] = field(default_factory=dict)  # by byte
+
+    @property
+    def complete(self) -> bool:
+        """Whether the text may end here."""
+        return DONE in self.heads
+
+    @property
+    def final(self) -> bool:
+        """Whether it must."""
+        return len(self.heads) == 1 and self.complete
+
+
+class Machine:
+    """A language and all states met so far."""
+
+    def __init__(self, root: Node) -> None:
+        """Raises: UsageError: no text could ever end (a definition that always needs itself)."""
+        _measure(root)
+        self._frames: dict[tuple[int, int, Frame | None], Frame] = {}
+        self._states: dict[frozenset[Head], State] = {}
+        self._dead = State(frozenset())
+        self.start = self.state(self.opened(self.frame(root, 0, None)))
+
+    def state(self, heads: Iterable[Head]) -> State:
+        """The one state of these heads."""
+        held = frozenset(heads)
+        if held not in self._states:
+            self._states[held] = State(held) if held else self._dead
+        return self._states[held]
+
+    def after(self, rest: Frame | None) -> State:
+        """The state once a terminal has ended."""
+        return self.state(self.opened(rest))
+
+    def step(self, state: State, byte: int) -> State | None:
+        """The state after one more byte; None where it cannot come."""
+        found = state.following.get(byte)
+        if found is None:
+            found = state.following[byte] = self.state(self._stepped(state, byte))
+        return found if found.heads else None
+
+    def run(self, state: State, data: bytes) -> State | None:
+        """The state after some bytes."""
+        for byte in data:
+            following = self.step(state, byte)
+            if following is None:
+                return None
+            state = following
+        return state
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def forget(self) -> None:
+        """Drop the states met so far; those in use stay what they are."""
+        self._states.clear()
+        self._frames.clear()
+
+    def _stepped(self, state: State, byte: int) -> Iterator[Head]:
+        for head in state.heads:
+            if head.terminal is None:
+                continue
+            target, count = head.terminal.step(head.state, head.count, byte)
+            if target and head.terminal.goes_on[target]:
+                yield Head(head.terminal, target, count, head.rest)
+            if target and head.terminal.accepts[target]:
+                yield from self.opened(head.rest)
+
+    def frame(self, node: Node, depth: int, rest: Frame | None) -> Frame:
+        """The one frame of this content."""
+        key = (id(node), depth, rest)
+        if key not in self._frames:
+            self._frames[key] = Frame(node, depth, rest)
+        return self._frames[key]
+
+    def opened(self, frame: Frame | None) -> list[Head]:
+        """The terminals that can come next."""
+        if frame is None:
+            return [DONE]
+        if not frame.heads:
+            frame.heads.extend(dict.fromkeys(self._open(frame)))
+        return frame.heads
+
+    def _open(self, frame: Frame | None) -> Iterator[Head]:
+        waiting = [frame]
+        while waiting:
+            frame = waiting.pop()
+            if frame is None:
+                yield DONE
+            elif frame.depth + frame.node.height > MAX_DEPTH:
+                continue
+            elif frame.heads:
+                yield from frame.heads
+            elif isinstance(frame.node, Terminal):
+                if frame.node.goes_on[frame.node.automaton.start]:
+                    yield Head(frame.node, frame.node.automaton.start, 0, frame.rest)
+                if frame.node.accepts[frame.node.automaton.start]:
+                    waiting.append(frame.rest)
+            else:
+                waiting += self._inside(frame)
+
+    def _inside(self, frame: Frame) -> Iterator[Frame | None]:
+        node, depth, rest = frame.node, frame.depth, frame.rest
+        if isinstance(node, Seq):
+            for item in reversed(node.items):
+                rest = self.frame(item, depth, rest)
+            yield rest
+        elif isinstance(node, Alt):
+            yield from (self.frame(option, depth, rest) for option in node.options)
+        elif isinstance(node, Ref):
+            yield self.frame(node.target, depth + 1, rest)
+
+
+def _measure(root: Node) -> None:
+    """Set every height: the least fixed point, from `never` downwards."""
+    nodes = _reachable(root)
+    for node in nodes:
+        node.height = 0 if isinstance(node, Terminal) else _NEVER
+    changed = True
+    while changed:
+        changed = False
+        for node in reversed(nodes):
+            height = _height(node)
+            if height < node.height:
+                node.height, changed = height, True
+    if root.height > MAX_DEPTH:
+        raise UsageError(
+            f"the schema has no value that ends within {MAX_DEPTH} nested $refs; let a recursive property be "
+            "optional, nullable or in an array"
+        )
+
+
+def _height(node: Node) -> int:
+    if isinstance(node, Seq):
+        return max((item.height for item in node.items), default=0)
+    if isinstance(node, Alt):
+        return min((option.height for option in node.options), default=_NEVER)
+    return 1 + node.target.height if isinstance(node, Ref) else 0
+
+
+def _reachable(root: Node) -> list[Node]:
+    found, waiting = {id(root): root}, [root]
+    for node in waiting:
+        inner: Iterable[Node] = ()
+        if isinstance(node, Seq):
+            inner = node.items
+        elif isinstance(node, Alt):
+            inner = node.options
+        elif isinstance(node, Ref):
+            inner = (node.target,)
+        for child in inner:
+            if id(child) not in found:
+                found[id(child)] = child
+                waiting.append(child)
+    return waiting

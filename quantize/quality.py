@@ -1,0 +1,133 @@
+"""What quantization cost, measured: a result against the f16 decoder on rows that calibrated nothing.
+
+Job: keep the reference's logits once, compare any number of results with them, and say how sure the numbers
+are: 95 % intervals from a bootstrap by rows, and the noise floor, which is the reference against itself with
+another batch split and on one thread. Ignorance: opens no model itself; where the rows come from.
+Source of the interval: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percentile method.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import EngineError
+from quantize import children
+from quantize.children import Progress
+from quantize.report import Quality
+from quantize.rows import Rows
+
+MAX_POSITIONS = 4096  # per modality
+RESAMPLES, SEED = 1000, 7
+NOISE_ROWS = 8  # per modality: enough for a floor
+_CHUNK, _OTHER_CHUNK = 128, 48  # positions per native call
+_FIELDS = ("divergence", "agreement", "loss", "reference_loss", "row")
+
+Positions = Mapping[str, NDArray[Any]]  # the fields above, one entry per position
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A model whose logits on the judged rows lie on disk."""
+
+    model: Path
+    judged: Rows
+    work: Path  # folder of the files below
+    floor: Mapping[str, Positions]  # the model against itself, by modality
+
+    def quality(self, result: Path, progress: Progress) -> dict[str, Quality]:
+        """How far another decoder, a GGUF or an ONNX graph, is from the reference, by modality.
+
+        Raises:
+            EngineError: it cannot run on this machine.
+        """
+        found = self.positions(result, progress)
+        return {kind: summary(p, self.floor[kind]) for kind, p in found.items()}
+
+    def positions(self, result: Path, progress: Progress) -> dict[str, Positions]:
+        """The same before it is summed up: one entry per judged position. Errors as `quality`."""
+        return _compare(self.work, self.judged, result, "judged", progress)
+
+
+def measure_reference(model: Path, judged: Rows, work: Path, progress: Progress) -> Reference:
+    """Read the judged rows with the reference, and once more in another way for the noise floor.
+
+    Raises:
+        EngineError: llama.cpp cannot run it on this machine.
+    """
+    used = _bounded(judged)
+    for name, some in (("judged", used), ("noise", used.first(NOISE_ROWS))):
+        some.save(work / f"{name}.npz")
+    _child("reference", model, work, "judged", _CHUNK, None, progress)
+    _child("reference", model, work, "noise", _CHUNK, None, progress)
+    floor = _compare(work, used.first(NOISE_ROWS), model, "noise", progress, _OTHER_CHUNK, 1)
+    return Reference(model, used, work, floor)
+
+
+def summary(positions: Positions, floor: Positions) -> Quality:
+    """The numbers of one modality and their 95 % intervals; `floor` is the reference against itself."""
+    starts = np.nonzero(np.diff(positions["row"], prepend=-1))[0]
+    pieces = [np.split(positions[name], starts[1:]) for name in _FIELDS[:4]]
+    values = {name: measure(*(positions[f] for f in _FIELDS[:4])) for name, measure in _MEASURES.items()}
+    random = np.random.default_rng(SEED)
+    drawn: dict[str, list[float]] = {name: [] for name in _MEASURES}
+    for _ in range(RESAMPLES):
+        picked = random.integers(0, len(starts), len(starts))
+        resampled = [np.concatenate([rows[i] for i in picked]) for rows in pieces]
+        for name, measure in _MEASURES.items():
+            drawn[name].append(measure(*resampled))
+    intervals = {
+        name: (float(np.quantile(d, 0.025)), float(np.quantile(d, 0.975))) for name, d in drawn.items()
+    }
+    return Quality(
+        tokens=len(positions["row"]), rows=len(starts), loss=float(positions["loss"].mean()),
+        reference_loss=float(positions["reference_loss"].mean()), **values, intervals=intervals,
+        noise={name: float(floor[name].mean()) for name in ("divergence", "agreement")},
+    )  # fmt: skip
+
+
+_Values = NDArray[Any]
+_MEASURES: dict[str, Callable[[_Values, _Values, _Values, _Values], float]] = {
+    "divergence": lambda d, same, loss, base: float(d.mean()),
+    "divergence_99": lambda d, same, loss, base: float(np.quantile(d, 0.99)),
+    "divergence_999": lambda d, same, loss, base: float(np.quantile(d, 0.999)),
+    "agreement": lambda d, same, loss, base: float(same.mean()),
+    "perplexity_ratio": lambda d, same, loss, base: float(np.exp((loss - base).mean(dtype=np.float64))),
+}
+
+
+def _bounded(judged: Rows) -> Rows:
+    """Whole rows until a modality has its share of positions."""
+    kept: dict[str, tuple[NDArray[np.int32], ...]] = {}
+    for kind, rows in judged.by_kind.items():
+        ends = np.cumsum([len(row) - 1 for row in rows])
+        kept[kind] = rows[: int(np.searchsorted(ends, MAX_POSITIONS)) + 1]
+    return Rows({kind: rows for kind, rows in kept.items() if rows})
+
+
+def _compare(work: Path, judged: Rows, model: Path, name: str, progress: Progress,
+             chunk: int = _CHUNK, threads: int | None = None) -> dict[str, Positions]:  # fmt: skip
+    _child("compare", model, work, name, chunk, threads, progress)
+    try:
+        with np.load(work / f"{name}_compared.npz", allow_pickle=False) as file:
+            found = {field: file[field] for field in _FIELDS}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise EngineError(f"the comparison with {model.name} ended without a result ({error})") from error
+    kinds = np.array([kind for kind, _ in judged])[found["row"]]
+    return {str(k): {f: v[kinds == k] for f, v in found.items()} for k in dict.fromkeys(kinds)}
+
+
+def _child(mode: str, model: Path, work: Path, name: str, chunk: int, threads: int | None,
+           progress: Progress) -> None:  # fmt: skip
+    files = [work / f"{name}{end}.npz" for end in ("", "_reference", "_compared")]
+    label = {"reference": "reference", "compare": "measure"}[mode] if name == "judged" else "noise floor"
+    children.run_model(
+        "quantize.native_logits", [mode, model, *files, str(chunk)], model,
+        lambda _, done, of: progress(label, done, of), threads=threads,
+    )  # fmt: skip
