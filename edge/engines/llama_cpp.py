@@ -9,6 +9,7 @@ still end the process.
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 import weakref
 from collections.abc import Sequence
@@ -190,7 +191,7 @@ class LlamaCppEngine:
         params.use_extra_bufts = hardware.fast_path_is_safe()
         params.n_gpu_layers = 0
         complaint()
-        model = self._native.llama_model_load_from_file(str(path).encode(), params)
+        model = self._native.llama_model_load_from_file(os.fsencode(path), params)
         if not model:
             why = complaint() or "no reason given"
             raise EngineError(f"llama.cpp cannot load {path.name}: {why}; verify the file")

@@ -5,6 +5,7 @@ Job: open the vocabulary alone, and free it. Ignorance: weights; every other eng
 
 from __future__ import annotations
 
+import os
 import weakref
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class VocabularyFile:
         params = native.llama_model_default_params()
         params.vocab_only, params.n_gpu_layers = True, 0
         complaint()
-        model = native.llama_model_load_from_file(str(path).encode(), params)
+        model = native.llama_model_load_from_file(os.fsencode(path), params)
         if not model:
             why = complaint() or "no reason given"
             raise EngineError(f"llama.cpp cannot read the vocabulary of {path.name}: {why}; verify the file")
