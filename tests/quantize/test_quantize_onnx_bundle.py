@@ -18,8 +18,11 @@ from edge.formats.manifest import Manifest
 from edge.options import EngineOptions, SamplingOptions
 from edge.segments import TokenSegment
 from quantize import onnx_export
+from quantize.budget import Goal
+from quantize.children import Progress
 from quantize.pipeline import Options, quantize
-from quantize.report import Report
+from quantize.quality import Reference
+from quantize.report import Quality, Report
 from tests import tiny
 
 ONE = EngineOptions(threads=1)
@@ -111,6 +114,46 @@ def test_the_report_measures_each_decoder(both: Path, alone: Path) -> None:
     assert one.type == "ONNX 4-bit blocks of 32, embedding and head 8-bit"
 
 
+def test_both_are_judged_against_f16_on_rows_that_calibrated_nothing(both: Path, alone: Path) -> None:
+    two, one = (Report.from_json((folder / "report.json").read_bytes()) for folder in (both, alone))
+    for report in (two, one):
+        assert report.quality_note == "against f16"
+        assert report.judged_on == "the other half of the held-out rows"
+        assert Report.from_json(report.to_json()) == report
+    for quality in (two.quality["text"], two.quality_onnx["text"], one.quality["text"]):
+        assert (quality.rows, quality.tokens) == (2, 2 * 47)
+        assert 0 < quality.divergence < quality.divergence_99 <= quality.divergence_999
+        assert abs(quality.noise["divergence"]) < quality.divergence
+        low, high = quality.intervals["divergence"]
+        assert low <= quality.divergence <= high
+    assert one.importance == "none: it would serve a GGUF decoder alone"
+    assert not (alone / "imatrix.gguf").exists()
+
+
+def test_the_page_shows_every_decoder_and_what_it_says(both: Path, alone: Path) -> None:
+    for folder, names in ((both, ("text", "text (ONNX)")), (alone, ("text",))):
+        html = (folder / "report.html").read_text(encoding="utf-8")
+        assert all(f"<td>{name}</td>" in html for name in names)
+        assert html.count('class="pair"') == 2 * 3  # two rows of each modality
+
+
+def test_where_only_the_gguf_can_be_measured_the_report_says_so(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = Reference.quality
+
+    def failing(self: Reference, result: Path, progress: Progress) -> dict[str, Quality]:
+        if result.suffix == ".onnx":
+            raise edge.errors.EngineError("no memory")
+        return measure(self, result, progress)
+
+    monkeypatch.setattr(Reference, "quality", failing)
+    report = quantize(source, tmp_path / "b", "int8", options=Options(format="both"))
+    assert report.quality["text"].divergence > 0
+    assert report.quality_onnx == {}
+    assert report.quality_note == "against f16 (the ONNX decoder was not measured: no memory)"
+
+
 def test_damaged_weights_are_found_before_they_are_opened(copy: Path) -> None:
     data = bytearray((copy / "decoder.onnx.data").read_bytes())
     data[len(data) // 2] ^= 1
@@ -164,4 +207,21 @@ def test_what_onnx_cannot_hold_is_refused_before_work_starts(
     ):
         with pytest.raises(UsageError, match=told):
             quantize(checkpoint, tmp_path / "out", recipe, options=Options(format=format))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (Options(format="onnx", goal=Goal(max_size=10**7)), "choose GGUF types, and --format onnx"),
+        (Options(format="both", goal=Goal(max_kl=0.1)), "choose GGUF types, and --format both"),
+        (Options(format="onnx", imatrix=Path("m.gguf")), "serve the GGUF decoder alone"),
+        (Options(format="onnx", calibration=Path("c.jsonl")), "serve the GGUF decoder alone"),
+    ],
+)
+def test_what_only_gguf_can_use_is_refused_with_the_way_out(
+    options: Options, told: str, source: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=rf"{told}.*--format (gguf|both)"):
+        quantize(source, tmp_path / "out", options=options)
     assert list(tmp_path.iterdir()) == []
