@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import hardware
-from edge.engines import lora, room, state
+from edge.engines import guards, lora, room, state
 from edge.engines.base import Logits
 from edge.engines.hidden_states import hidden_states
-from edge.engines.llama_native import CLOSED, LlamaTokenizer, complaint, library
+from edge.engines.llama_native import LlamaTokenizer, complaint, library
 from edge.engines.own_thread import CallersThread, OwnThread
 from edge.engines.threads import ThreadGovernor, fastest
 from edge.errors import DoesNotFitError, EngineError
@@ -253,17 +253,10 @@ class LlamaCppEngine:
         self._lengths[sequence] = 0
 
     def _check_room(self, count: int, sequence: int) -> None:
-        if self._lengths[sequence] + count > self.context_length:
-            raise DoesNotFitError(
-                f"sequence {sequence} holds {self._lengths[sequence]} tokens and {count} more do not fit "
-                f"into {self.context_length}; load the model with a longer context, or send less"
-            )
+        guards.require_room(self._lengths[sequence], count, self.context_length, sequence)
 
     def _alive(self, sequence: int) -> None:
-        if not self._finalizer.alive:
-            raise EngineError(CLOSED)
-        if sequence >= self.sequences:
-            raise EngineError(f"sequence {sequence} was asked for, but the engine has {self.sequences}")
+        guards.require_open(self._finalizer.alive, sequence, self.sequences)
 
     # --- threads ----------------------------------------------------------------------------------
 

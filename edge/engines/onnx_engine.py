@@ -19,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import hardware
-from edge.engines import room, state
+from edge.engines import guards, room, state
 from edge.engines.base import Logits
-from edge.engines.llama_native import CLOSED
 from edge.engines.vocabulary_file import VocabularyFile
-from edge.errors import DoesNotFitError, EngineError, IntegrityError, UsageError
+from edge.errors import EngineError, IntegrityError, UsageError
 from edge.onnx_session import Binding, OnnxSession
 from edge.options import EngineOptions
 from edge.segments import EmbeddingSegment, Segment, TokenSegment
@@ -220,17 +219,10 @@ class OnnxEngine:
         return binding
 
     def _check_room(self, count: int, sequence: int) -> None:
-        if self._lengths[sequence] + count > self.context_length:
-            raise DoesNotFitError(
-                f"sequence {sequence} holds {self._lengths[sequence]} tokens and {count} more do not fit "
-                f"into {self.context_length}; load the model with a longer context, or send less"
-            )
+        guards.require_room(self._lengths[sequence], count, self.context_length, sequence)
 
     def _alive(self, sequence: int) -> None:
-        if not self._finalizer.alive:
-            raise EngineError(CLOSED)
-        if sequence >= self.sequences:
-            raise EngineError(f"sequence {sequence} was asked for, but the engine has {self.sequences}")
+        guards.require_open(self._finalizer.alive, sequence, self.sequences)
 
 
 def _sizes(shape: Sequence[int | str] | None, *axes: int) -> tuple[int, ...]:

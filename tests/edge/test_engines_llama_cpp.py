@@ -23,10 +23,6 @@ def ids(*tokens: int) -> list[Segment]:
     return [TokenSegment(tokens)]
 
 
-def random_ids(count: int, seed: int = 0) -> tuple[int, ...]:
-    return tuple(np.random.default_rng(seed).integers(0, 8192, count).tolist())
-
-
 def close(a: np.ndarray, b: np.ndarray) -> bool:
     """Different batches round differently (8-bit activations): the same up to a small part of the spread."""
     return bool(np.abs(a - b).max() <= 0.05 * a.std() and a.argmax() == b.argmax())
