@@ -21,11 +21,7 @@ _QUIET = 3  # errors only: it warns that two inputs have defaults
 
 
 def write(checkpoint: Checkpoint, graph: Path, ends: tuple[int, ...]) -> dict[str, str]:
-    """Write the files beside the graph; their names by role.
-
-    Raises:
-        UsageError: the checkpoint names no token that ends a turn.
-    """
+    """Write the files beside the graph; their names by role. Raises: as `require_end`."""
     folder = graph.parent
     (folder / CONFIG).write_text(json.dumps(config(checkpoint, graph.name, ends), indent=2) + "\n")
     written = {"genai_config": CONFIG}
@@ -36,13 +32,18 @@ def write(checkpoint: Checkpoint, graph: Path, ends: tuple[int, ...]) -> dict[st
     return written
 
 
-def config(checkpoint: Checkpoint, graph: str, ends: tuple[int, ...]) -> dict[str, Any]:
-    """The content of genai_config.json."""
+def require_end(name: str, ends: tuple[int, ...]) -> None:
+    """Raises: UsageError: the checkpoint of this name names no token that ends a turn."""
     if not ends:
         raise UsageError(
-            f"{checkpoint.name} names no eos_token_id in config.json or generation_config.json, and "
+            f"{name} names no eos_token_id in config.json or generation_config.json, and "
             "onnxruntime-genai needs one; add it, or use --format gguf"
         )
+
+
+def config(checkpoint: Checkpoint, graph: str, ends: tuple[int, ...]) -> dict[str, Any]:
+    """The content of genai_config.json. Raises: as `require_end`."""
+    require_end(checkpoint.name, ends)
     shape, given = Shape.of(checkpoint.config), checkpoint.config
     kinds = ("key", "value")
     past = {f"past_{kind}_names": f"past_key_values.%d.{kind}" for kind in kinds}

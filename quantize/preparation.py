@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge.errors import NotFoundError, UsageError
 from edge.vocabulary import Vocabulary
-from quantize import budget, bundle, calibration, datasets, importance, onnx_export, quality, recipes
+from quantize import budget, bundle, calibration, datasets, genai, importance, onnx_export, quality, recipes
 from quantize.budget import Goal
 from quantize.checkpoint import Checkpoint, read_json
 from quantize.children import Progress
@@ -103,6 +103,8 @@ def prepare(
         raise NotFoundError(f"the held-out file {path} does not exist; check the path")
     arrays = calibration.read_heldout(path, int(checkpoint.config["vocab_size"]))
     run = Run(checkpoint, chosen, graph, checkpoint.codecs(), arrays, options, progress or (lambda *_: None))
+    if run.onnx is not None:
+        genai.require_end(checkpoint.name, run.vocabulary.end)
     target = output.resolve()
     bundle.check_target(target)
     bundle.require_disk(target, _needed(run))

@@ -210,6 +210,24 @@ def test_what_onnx_cannot_hold_is_refused_before_work_starts(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_checkpoint_that_never_ends_a_turn_is_refused_before_work_starts(
+    source: Path, tmp_path: Path
+) -> None:
+    def started(*_: object) -> None:
+        pytest.fail("work started")
+
+    endless = tmp_path / "endless"
+    shutil.copytree(source, endless)
+    for name in ("edge.json", "generation_config.json"):
+        (endless / name).unlink()
+    config = json.loads((endless / "config.json").read_text())
+    del config["eos_token_id"]
+    (endless / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UsageError, match="names no eos_token_id"):
+        quantize(endless, tmp_path / "out", options=Options(format="onnx"), progress=started)
+    assert list(tmp_path.iterdir()) == [endless]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
