@@ -2,6 +2,7 @@
 
 Job: `reference` writes ReferenceLogits; `compare` writes each position's divergence, agreement and loss.
 Arguments: MODE MODEL ROWS.npz REFERENCE.npz OUT.npz CHUNK THREADS EXTRA_BUFFERS.
+MODEL is a GGUF or an ONNX graph.
 Ignorance: modalities, statistics. It may abort: its parent expects that.
 """
 
