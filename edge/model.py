@@ -16,8 +16,9 @@ from typing import Any
 from edge import store
 from edge.engines.base import Engine
 from edge.engines.llama_cpp import LlamaCppEngine
+from edge.engines.onnx_engine import OnnxEngine
 from edge.errors import IntegrityError, UsageError
-from edge.formats import gguf, manifest
+from edge.formats import gguf, manifest, onnx_file
 from edge.formats.manifest import Manifest
 from edge.frontends.codecs import Codec, open_codecs
 from edge.generation.decode import Decoder
@@ -28,6 +29,8 @@ from edge.segments import EmbeddingSegment, TokenSegment
 from edge.tasks import Tasks
 from edge.vocabulary import Vocabulary
 from edge.wiring import Wiring
+
+Native = LlamaCppEngine | OnnxEngine
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def _load_bundle(folder: Path, options: EngineOptions) -> Model:
     codecs = _codecs(folder, known)
     template = known.path(folder, "chat_template").read_text(encoding="utf-8")
     length = min(options.context_length or known.context_length, known.context_length)
-    native = LlamaCppEngine(known.path(folder, "decoder"), replace(options, context_length=length))
+    native = _engine(folder, known, replace(options, context_length=length))
     try:
         return _wired(known, native, codecs, template)
     except BaseException:
@@ -100,10 +103,26 @@ def _load_bundle(folder: Path, options: EngineOptions) -> Model:
         raise
 
 
+def _engine(folder: Path, known: Manifest, options: EngineOptions) -> Native:
+    """The engine that was asked for, else the one whose decoder the bundle has."""
+    has = {"llama.cpp": manifest.GGUF in known.files, "onnx": manifest.ONNX in known.files}
+    wanted = options.engine if options.engine != "auto" else next((e for e in has if has[e]), "llama.cpp")
+    if wanted not in has:
+        raise UsageError(f"there is no engine {wanted!r}; choose auto, {' or '.join(has)}")
+    if wanted == "llama.cpp":
+        return LlamaCppEngine(known.path(folder, manifest.GGUF), options)
+    graph = known.path(folder, manifest.ONNX)
+    onnx_file.look(graph).require_only(known.path(folder, manifest.ONNX_DATA).name)
+    vocabulary = manifest.VOCABULARY if manifest.VOCABULARY in known.files else manifest.GGUF
+    return OnnxEngine(graph, known.path(folder, vocabulary), options)
+
+
 def _load_gguf(path: Path, options: EngineOptions) -> Model:
     if path.suffix.lower() != ".gguf":
         raise UsageError(f"{path} is no bundle folder and no .gguf file; make a bundle with `edge quantize`")
     header = gguf.read_header(path)
+    if options.engine not in ("auto", "llama.cpp"):
+        raise UsageError(f"{path.name} runs on llama.cpp, not on {options.engine!r}; choose the engine auto")
     template = header.metadata.get("tokenizer.chat_template")
     if not isinstance(template, str):
         raise IntegrityError(
@@ -118,7 +137,7 @@ def _load_gguf(path: Path, options: EngineOptions) -> Model:
         raise
 
 
-def _described(path: Path, header: gguf.GgufHeader, native: LlamaCppEngine) -> Manifest:
+def _described(path: Path, header: gguf.GgufHeader, native: Native) -> Manifest:
     """What a bare .gguf says about itself, as a manifest without files: text in, text out."""
     facts = _native_facts(path, header.metadata.get("edge.native"))
     size, ends = native.tokenizer.size, native.tokenizer.ends()
@@ -161,7 +180,7 @@ def _codecs(folder: Path, known: Manifest) -> tuple[Codec, ...]:
     return tuple(codec for codec in open_codecs(graphs, known.vocabulary) if codec.kind in named)
 
 
-def _wired(known: Manifest, native: LlamaCppEngine, codecs: tuple[Codec, ...], template: str) -> Model:
+def _wired(known: Manifest, native: Native, codecs: tuple[Codec, ...], template: str) -> Model:
     vocabulary, tokenizer = known.vocabulary, native.tokenizer
     if vocabulary.size > native.vocab_size:
         raise IntegrityError(

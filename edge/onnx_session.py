@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import NDArray
 
 from edge import offline
 from edge.errors import EngineError, IntegrityError
@@ -25,8 +28,12 @@ _FATAL = 4  # onnxruntime's log level: its errors reach us as exceptions, stderr
 class OnnxSession:
     """One open graph. Calls from several threads are safe (onnxruntime's own promise for `run`)."""
 
-    def __init__(self, path: str | Path, *, threads: int = 1, external: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, *, threads: int = 1, external: bool = False, patterns: bool = True
+    ) -> None:
         """Open a graph on the CPU with `threads` compute threads that sleep, not spin, while they wait.
+
+        `patterns`: remember how memory was used for each shape of the inputs; not where shapes never repeat.
 
         Raises:
             NotFoundError: no such file.
@@ -42,7 +49,7 @@ class OnnxSession:
             )
         facts.require_plain()
         self.metadata: Mapping[str, str] = facts.metadata
-        self.native: Any = _open(facts.path, threads)
+        self.native: Any = _open(facts.path, threads, patterns)
         self.inputs = tuple(i.name for i in self.native.get_inputs())
         self.outputs = tuple(o.name for o in self.native.get_outputs())
 
@@ -55,17 +62,57 @@ class OnnxSession:
         """
         if self.native is None:
             raise EngineError(f"{self.path.name} is closed; load the model again")
-        try:
+        with self._failures_named():
             results: list[Any] = self.native.run(outputs, dict(feeds))
-        except (
-            Exception
-        ) as error:  # pybind exceptions derive from Exception, wrong feeds are ValueError or TypeError
-            raise EngineError(f"{self.path.name} failed: {_first_line(error)}") from error
         return results
+
+    def shapes(self) -> dict[str, list[int | str]]:
+        """Sizes, or names of sizes, of every input, with or without a default, and output."""
+        native = self.native
+        every = (*native.get_inputs(), *native.get_overridable_initializers(), *native.get_outputs())
+        return {value.name: list(value.shape) for value in every}
+
+    def binding(self) -> Binding:
+        """A run whose arrays are bound once and used in place."""
+        return Binding(self)
 
     def close(self) -> None:
         """Free native memory."""
         self.native = None
+
+    @contextmanager
+    def _failures_named(self) -> Iterator[None]:
+        try:
+            yield
+        except (
+            Exception
+        ) as error:  # pybind exceptions derive from Exception, wrong feeds are ValueError or TypeError
+            raise EngineError(f"{self.path.name} failed: {_first_line(error)}") from error
+
+
+class Binding:
+    """Arrays that runs of one session read and write where they lie. It keeps them alive."""
+
+    def __init__(self, session: OnnxSession) -> None:
+        self._session, self._native = session, session.native.io_binding()
+        self._kept: dict[str, NDArray[Any]] = {}
+
+    def reads(self, name: str, array: NDArray[Any]) -> None:
+        """Bind an input to a contiguous array. Raises EngineError: no such input, or of another type."""
+        with self._session._failures_named():
+            self._native.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        self._kept[name] = array
+
+    def writes(self, name: str, array: NDArray[Any]) -> None:
+        """Bind an output to a contiguous array; one that an input reads too is changed in place."""
+        with self._session._failures_named():
+            self._native.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        self._kept[name] = array
+
+    def run(self) -> None:
+        """Compute once. Raises EngineError: a shape does not fit the graph, or the run failed."""
+        with self._session._failures_named():
+            self._session.native.run_with_iobinding(self._native)
 
 
 def runtime() -> Any:
@@ -91,11 +138,12 @@ def runtime() -> Any:
     return onnxruntime
 
 
-def _open(path: Path, threads: int) -> Any:
+def _open(path: Path, threads: int, patterns: bool) -> Any:
     ort = runtime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = max(1, threads)
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = patterns
     options.log_severity_level = _FATAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 Adapter = str | Path | tuple[str | Path, float]  # a LoRA file, or (file, scale)
 
@@ -45,4 +45,5 @@ class EngineOptions:
     threads: int | None = None  # compute threads; None = chosen by affinity, quota, model size, load
     batch: int = 512  # tokens fed to the engine at once
     sequences: int = 2  # parallel KV sequences; guidance needs 2
+    engine: Literal["auto", "llama.cpp", "onnx"] = "auto"  # auto: llama.cpp where the bundle has a GGUF
     adapters: tuple[Adapter, ...] = ()  # LoRA files (GGUF) over the weights; scale 1 = as trained, 0 = off

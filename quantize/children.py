@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from glob import escape
 from pathlib import Path
 
 from edge.errors import EngineError
@@ -94,7 +95,9 @@ def run_computing(module: str, arguments: Sequence[str | Path], threads: int, pr
 
 def threads_for(model: Path) -> int:
     """How many threads read a model of this size well."""
-    return 1 if model.stat().st_size < _SMALL else cores()
+    files = model.parent.glob(f"{escape(model.name)}*")  # a graph's weights too
+    size = sum(file.stat().st_size for file in files)
+    return 1 if size < _SMALL else cores()
 
 
 def cores() -> int:

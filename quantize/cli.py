@@ -28,6 +28,9 @@ def quantize_command(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle folder to write.")],
     recipe: Annotated[str | None, typer.Option("--recipe", "-r", help=_RECIPE_HELP)] = None,
+    format: Annotated[
+        str, typer.Option(help="gguf (llama.cpp), onnx (onnxruntime; f32, int8 or int4), or both.")
+    ] = "gguf",
     max_size: Annotated[str | None, typer.Option(help="Largest decoder file: 700MB, 512MiB.")] = None,
     max_kl: Annotated[
         float | None, typer.Option(help="Largest mean KL of a modality, in nats: 0.02.")
@@ -48,7 +51,7 @@ def quantize_command(
     from quantize import pipeline
 
     goal = _goal(recipe, max_size, max_kl, max_ram, context)
-    options = pipeline.Options(heldout, calibration, imatrix, strict_codecs, goal)
+    options = pipeline.Options(heldout, calibration, imatrix, strict_codecs, goal, format)
     if dry_run and goal is None:
         raise UsageError("--dry-run plans --max-size, --max-kl or --max-ram; a recipe has nothing to plan")
     with _progress() as show:
@@ -148,7 +151,7 @@ def _print(report: Report) -> None:
             (name, str(q.tokens), ranged(q, "divergence", "{:.5f}"), ranged(q, "divergence_99", "{:.3f}"),
              ranged(q, "divergence_999", "{:.3f}"), ranged(q, "agreement", "{:.1%}"),
              ranged(q, "perplexity_ratio", "×{:.4f}"), f"{q.noise['divergence']:.0e}")
-            for name, q in report.quality.items()
+            for name, q in report.qualities.items()
         ],
     )  # fmt: skip
 
@@ -161,8 +164,9 @@ def ranged(quality: Quality, name: str, form: str) -> str:
 
 def stored_as(report: Report, role: str) -> str:
     """What a part is stored as, with the gate's number."""
-    if role == "decoder":
-        return report.type
+    if role.startswith("decoder"):
+        kinds = report.type.split(" and ONNX ")  # where there are two, the GGUF's stands first
+        return kinds[0] if role == "decoder" else f"ONNX {kinds[-1].removeprefix('ONNX ')}"
     codec = report.codecs.get(role)
     if codec is None:
         return ""

@@ -48,10 +48,10 @@ class Continuation:
 
 def compare(models: tuple[Path, Path], codecs: tuple[Mapping[str, Path], Mapping[str, Path]], judged: Rows,
             vocabulary: Vocabulary, work: Path, progress: Progress) -> list[Continuation]:  # fmt: skip
-    """Continuations of the first judged rows by (f16, result), with the codec decoders of each by role.
+    """Continuations of the first judged rows by (f16 GGUF, result), with the codec decoders of each by role.
 
     Raises:
-        EngineError: llama.cpp cannot run one of the models on this machine.
+        EngineError: one of the models cannot run on this machine.
     """
     some = Rows({kind: rows[:EACH] for kind, rows in judged.by_kind.items()})
     beginnings = Rows({k: tuple(beginning(r, vocabulary) for r in rows) for k, rows in some.by_kind.items()})
@@ -60,7 +60,7 @@ def compare(models: tuple[Path, Path], codecs: tuple[Mapping[str, Path], Mapping
     told = []
     for name, model in zip(("reference", "result"), models, strict=True):
         out = work / f"{name}_said.json"
-        files: list[str | Path] = [model, work / "beginnings.npz", work / "vocabulary.json", out, str(NEW)]
+        files = (model, models[0], work / "beginnings.npz", work / "vocabulary.json", out, str(NEW))
         children.run_model("quantize.native_continue", files, model, progress)
         told.append(json.loads(out.read_text()))
     theirs, ours = (_Renderer(decoders) for decoders in codecs)

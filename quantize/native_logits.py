@@ -2,6 +2,7 @@
 
 Job: `reference` writes ReferenceLogits; `compare` writes each position's divergence, agreement and loss.
 Arguments: MODE MODEL ROWS.npz REFERENCE.npz OUT.npz CHUNK THREADS EXTRA_BUFFERS.
+MODEL is a GGUF or an ONNX graph.
 Ignorance: modalities, statistics. It may abort: its parent expects that.
 """
 
@@ -17,21 +18,21 @@ from numpy.typing import NDArray
 
 from quantize import reference_logits, rows
 from quantize.children import die_with_parent
-from quantize.native_model import NativeModel
+from quantize.native_decoder import Decoder, log_probabilities, open_decoder
 from quantize.rows import Ids, Rows
 
 Piece = tuple[int, int, NDArray[np.float32], Ids]  # row, start, log-probabilities, the ids that followed
 
 
-def _pieces(model: NativeModel, judged: Rows) -> Iterator[Piece]:
+def _pieces(model: Decoder, judged: Rows) -> Iterator[Piece]:
     every = list(judged)
     for number, (_, ids) in enumerate(every):
-        for start, logs in model.rows(ids[:-1]):
+        for start, logs in log_probabilities(model, ids[:-1]):
             yield number, start, logs, ids[start + 1 : start + 1 + len(logs)]
         print(f"progress measure {number + 1} {len(every)}", flush=True)
 
 
-def _reference(model: NativeModel, judged: Rows, path: Path) -> None:
+def _reference(model: Decoder, judged: Rows, path: Path) -> None:
     parts = [
         reference_logits.of_logs(logs, targets, row, start)
         for row, start, logs, targets in _pieces(model, judged)
@@ -39,7 +40,7 @@ def _reference(model: NativeModel, judged: Rows, path: Path) -> None:
     reference_logits.save(path, reference_logits.join(parts), judged.digest)
 
 
-def compared(model: NativeModel, judged: Rows, path: Path) -> dict[str, NDArray[Any]]:
+def compared(model: Decoder, judged: Rows, path: Path) -> dict[str, NDArray[Any]]:
     """Divergence, agreement, losses and row of every position; the reference's logits lie at `path`."""
     kept = reference_logits.load(path, judged.digest, model.vocabulary)
     found: dict[str, list[NDArray[np.float32]]] = {"divergence": [], "agreement": [], "loss": []}
@@ -57,7 +58,7 @@ def compared(model: NativeModel, judged: Rows, path: Path) -> dict[str, NDArray[
 def main(mode: str, path: str, given: str, kept: str, out: str, chunk: str, threads: str, extra: str) -> int:
     """Exit code 0 when the numbers are in REFERENCE or OUT."""
     judged = rows.load(Path(given), np.iinfo(np.int32).max)
-    model = NativeModel(
+    model = open_decoder(
         path, judged.longest, threads=int(threads), extra_buffers=extra == "1", chunk=int(chunk)
     )
     if mode == "reference":

@@ -1,4 +1,4 @@
-"""One GGUF in a child process: ids in, log-probabilities of every position out.
+"""One GGUF in a child process: ids in, logits of every position out.
 
 Job: open a model for measuring, feed rows in pieces, let a callback watch the graph.
 Ignorance: what is measured. It may abort or exit: only children (`native_*`) import it.
@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.engines.llama_native import LlamaTokenizer
+from quantize.rows import Ids
 
-Ids = NDArray[np.int32]
 CHUNK = 128  # positions per native call: bounds the logits held at once
-STEP = 32  # positions per piece of log-probabilities: bounds what is computed from them (128,000 ids: 16 MB)
 
 
 class NativeModel:
@@ -42,17 +39,6 @@ class NativeModel:
             sys.exit(f"llama.cpp cannot make a context of {length} tokens")
         self.vocabulary = int(native.llama_vocab_n_tokens(native.llama_model_get_vocab(self._model)))
         self._batch = native.llama_batch_init(chunk, 0, 1)
-
-    def tokenizer(self, metadata: Mapping[str, Any]) -> LlamaTokenizer:
-        """The vocabulary; `metadata` of the same file's header."""
-        return LlamaTokenizer(self._native.llama_model_get_vocab(self._model), lambda: True, metadata)
-
-    def rows(self, ids: Ids) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """(start, log-probabilities (n, vocabulary)) of the ids of one sequence, piece by piece; nats."""
-        for start in range(0, len(ids), self._chunk):
-            logits = self.feed(ids, start)
-            for i in range(0, len(logits), STEP):
-                yield start + i, _log_softmax(logits[i : i + STEP])
 
     def feed(self, ids: Ids, start: int) -> NDArray[np.float32]:
         """Logits (n, vocabulary) of the piece at `start`, valid until the next call; 0 begins a sequence."""
@@ -81,9 +67,3 @@ class NativeModel:
         if watch is not None:
             settings.cb_eval = watch
         return settings
-
-
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    shifted = logits - logits.max(-1, keepdims=True)
-    total = np.exp(shifted).sum(-1, keepdims=True, dtype=np.float64)
-    return np.asarray(shifted - np.log(total).astype(np.float32), np.float32)

@@ -8,7 +8,6 @@ Ignorance: what the rows are good for. It may abort: its parent expects that.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.engines.llama_native import LlamaTokenizer, library
+from edge.engines.vocabulary_file import VocabularyFile
 from edge.errors import EdgeError, ModalityError
 from edge.formats.gguf import GgufHeader, read_header
 from edge.frontends.base import Frontend
@@ -37,13 +36,8 @@ class Reader:
     """Examples in, rows of ids out."""
 
     def __init__(self, model: Path, codecs: Mapping[str, Path]) -> None:
-        header, native = read_header(model), library()
-        params = native.llama_model_default_params()
-        params.vocab_only = True
-        self._model = native.llama_model_load_from_file(os.fsencode(model), params)
-        if not self._model:
-            sys.exit(f"llama.cpp cannot read the vocabulary of {model}")
-        tokenizer = LlamaTokenizer(native.llama_model_get_vocab(self._model), lambda: True, header.metadata)
+        header, self._file = read_header(model), VocabularyFile(model)
+        tokenizer = self._file.tokenizer
         self._vocabulary = _vocabulary(header, tokenizer.size)
         self._lead = tokenizer.bos() if tokenizer.adds_bos() else None
         names = {"bos": tokenizer.name(tokenizer.bos()), "eos": tokenizer.name(tokenizer.eos())}

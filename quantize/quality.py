@@ -42,10 +42,10 @@ class Reference:
     floor: Mapping[str, Positions]  # the model against itself, by modality
 
     def quality(self, result: Path, progress: Progress) -> dict[str, Quality]:
-        """How far another GGUF is from the reference, by modality.
+        """How far another decoder, a GGUF or an ONNX graph, is from the reference, by modality.
 
         Raises:
-            EngineError: llama.cpp cannot run it on this machine.
+            EngineError: it cannot run on this machine.
         """
         found = self.positions(result, progress)
         return {kind: summary(p, self.floor[kind]) for kind, p in found.items()}

@@ -73,6 +73,13 @@ class Report:
     importance: str = ""  # which data the importance matrix comes from, or why there is none
     judged_on: str = ""  # which rows the quality was measured on
     plan: Mapping[str, Any] = field(default_factory=dict)  # `budget.Plan` with its front; empty for a recipe
+    quality_onnx: Mapping[str, Quality] = field(default_factory=dict)  # where `quality` is the GGUF's
+
+    @property
+    def qualities(self) -> dict[str, Quality]:
+        """Of all decoders, by modality; the ONNX decoder's beside a GGUF's are named so."""
+        onnx = {f"{kind} (ONNX)": quality for kind, quality in self.quality_onnx.items()}
+        return {**self.quality, **onnx}
 
     def to_json(self) -> str:
         """The text of report.json."""
@@ -83,10 +90,14 @@ class Report:
         """The inverse of `to_json`; only for files that a verified manifest lists."""
         data: dict[str, Any] = json.loads(text)
         data["sizes"] = {k: Size(**v) for k, v in data["sizes"].items()}
-        for kind, quality in data["quality"].items():
-            intervals = {name: tuple(ends) for name, ends in quality.pop("intervals").items()}
-            data["quality"][kind] = Quality(intervals=intervals, **quality)
+        for part in ("quality", "quality_onnx"):
+            data[part] = {kind: _quality(found) for kind, found in data.get(part, {}).items()}
         for role, codec in data["codecs"].items():
             trials = tuple(CodecTrial(**t) for t in codec.pop("trials"))
             data["codecs"][role] = CodecResult(trials=trials, **codec)
         return Report(**data)
+
+
+def _quality(data: dict[str, Any]) -> Quality:
+    intervals = {name: tuple(ends) for name, ends in data.pop("intervals").items()}
+    return Quality(intervals=intervals, **data)

@@ -54,7 +54,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _summary(report: Report) -> str:
     total = report.sizes["total"]
-    worst = min((q.agreement for q in report.quality.values()), default=None)
+    worst = min((q.agreement for q in report.qualities.values()), default=None)
     told = f"{size(total.after)} instead of {size(total.before)}, {report.bits_per_weight:g} bits a weight"
     verdict = (
         "Nothing was measured: " + report.quality_note
@@ -71,14 +71,14 @@ def _quality(report: Report) -> str:
     rows = [
         (kind, str(q.tokens), _with(q, "divergence", "{:.4f}"), f"{q.divergence_99:.3f}",
          f"{q.divergence_999:.3f}", _with(q, "agreement", "{:.1%}"), _with(q, "perplexity_ratio", "{:.3f}"))
-        for kind, q in report.quality.items()
+        for kind, q in report.qualities.items()
     ]  # fmt: skip
     head = ("modality", "positions", "mean KL, nat", "99 %", "99.9 %", "same top token", "perplexity ratio")
     bars = report_pictures.bars(
-        {kind: (q.divergence, q.intervals["divergence"]) for kind, q in report.quality.items()},
+        {kind: (q.divergence, q.intervals["divergence"]) for kind, q in report.qualities.items()},
         "mean KL to f16 in nat, with its 95 % interval",
     )
-    noise = ", ".join(f"{kind} {q.noise['divergence']:.1e}" for kind, q in report.quality.items())
+    noise = ", ".join(f"{kind} {q.noise['divergence']:.1e}" for kind, q in report.qualities.items())
     notes = (
         f"Measured {report.quality_note} on {report.judged_on}. Importance: {report.importance}. "
         f"Noise floor of the mean KL: {noise} nat."

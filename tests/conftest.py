@@ -40,3 +40,14 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def video_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, and it reads and makes video. Read only: copy it before changing a file."""
     return tiny.bundle(tmp_path_factory.mktemp("video_bundle") / "tinyvideo", video=True)
+
+
+@pytest.fixture(scope="session")
+def onnx_decoder(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model as an int8 ONNX graph, its weights beside it. Read only: copy both."""
+    from quantize import onnx_export
+    from quantize.checkpoint import open_checkpoint
+
+    path = tmp_path_factory.mktemp("tiny_onnx") / "decoder.onnx"
+    onnx_export.write(open_checkpoint(tiny_checkpoint), path, onnx_export.find("int8"), lambda *_: None)
+    return path

@@ -5,6 +5,7 @@ They enter by the same doors as the real parts (engines/base.py, frontends/base.
 
 from __future__ import annotations
 
+import ast
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -100,6 +101,14 @@ class FakeEngine:
     def truncate(self, length: int, *, sequence: int = 0) -> None:
         """Forget the rest."""
         del self.held[sequence][length:]
+
+    def save(self, *, sequence: int = 0) -> bytes:
+        """The items as text."""
+        return repr(self.held[sequence]).encode()
+
+    def restore(self, saved: bytes, *, sequence: int = 0) -> None:
+        """The items again."""
+        self.held[sequence] = ast.literal_eval(saved.decode())
 
     def close(self) -> None:
         """Remember that it was asked."""

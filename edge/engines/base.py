@@ -69,5 +69,15 @@ class Engine(Protocol):
     def truncate(self, length: int, *, sequence: int = 0) -> None:
         """Forget all but the first `length` tokens."""
 
+    def save(self, *, sequence: int = 0) -> bytes:
+        """What a sequence holds, for `restore`."""
+
+    def restore(self, saved: bytes, *, sequence: int = 0) -> None:
+        """Hold what an engine of the same model saved, instead of what is held now.
+
+        Raises:
+            EngineError: damaged, of another model, or too long; the sequence is cleared.
+        """
+
     def close(self) -> None:
         """Free native memory; further calls raise EngineError."""

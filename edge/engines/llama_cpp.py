@@ -9,6 +9,7 @@ still end the process.
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 import weakref
 from collections.abc import Sequence
@@ -20,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import hardware
-from edge.engines import lora, room
+from edge.engines import guards, lora, room, state
 from edge.engines.base import Logits
 from edge.engines.hidden_states import hidden_states
-from edge.engines.llama_native import CLOSED, LlamaTokenizer, complaint, library
+from edge.engines.llama_native import LlamaTokenizer, complaint, library
 from edge.engines.own_thread import CallersThread, OwnThread
 from edge.engines.threads import ThreadGovernor, fastest
 from edge.errors import DoesNotFitError, EngineError
@@ -84,6 +85,8 @@ class LlamaCppEngine:
         self.vocab_size = self.tokenizer.size
         self._row_type = ctypes.c_float * self.vocab_size
         self._width = int(self._native.llama_model_n_embd_inp(self._model))
+        adapters = [(adapter.size, adapter.scale) for adapter in wanted]
+        self._model_key = f"{self.name} {header.file_size} {self.vocab_size} {adapters}"
         self._lengths = [0] * self.sequences
         self._batch = _Batch(self._native, self._batch_size)
         self._meter, self._others, self._looked = hardware.LoadMeter(), 0.0, 0.0
@@ -138,6 +141,27 @@ class LlamaCppEngine:
                 raise EngineError(f"this model cannot go back to {kept} tokens; the sequence was cleared")
         self._lengths[sequence] = kept
 
+    def save(self, *, sequence: int = 0) -> bytes:
+        """What a sequence holds, for `restore`."""
+        self._alive(sequence)
+        size = self._native.llama_state_seq_get_size(self._context, sequence)
+        buffer = (ctypes.c_uint8 * size)()
+        written = self._native.llama_state_seq_get_data(self._context, buffer, size, sequence)
+        return state.framed(self._model_key, self._lengths[sequence], bytes(memoryview(buffer)[:written]))
+
+    def restore(self, saved: bytes, *, sequence: int = 0) -> None:
+        """Hold what was saved, instead of what is held now."""
+        self._alive(sequence)
+        self._clear(sequence)
+        length, payload = state.opened(self._model_key, saved, self.context_length)
+        buffer = (ctypes.c_uint8 * len(payload)).from_buffer_copy(payload)
+        if not self._native.llama_state_seq_set_data(self._context, buffer, len(payload), sequence):
+            self._clear(sequence)
+            raise EngineError(
+                f"llama.cpp takes the saved sequence not back: {complaint() or 'no reason given'}"
+            )
+        self._lengths[sequence] = length
+
     def hidden(self, runs: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """Hidden states of each run of ids, (n, width), by itself; the sequences stay as they are."""
         self._alive(0)
@@ -167,7 +191,7 @@ class LlamaCppEngine:
         params.use_extra_bufts = hardware.fast_path_is_safe()
         params.n_gpu_layers = 0
         complaint()
-        model = self._native.llama_model_load_from_file(str(path).encode(), params)
+        model = self._native.llama_model_load_from_file(os.fsencode(path), params)
         if not model:
             why = complaint() or "no reason given"
             raise EngineError(f"llama.cpp cannot load {path.name}: {why}; verify the file")
@@ -229,17 +253,10 @@ class LlamaCppEngine:
         self._lengths[sequence] = 0
 
     def _check_room(self, count: int, sequence: int) -> None:
-        if self._lengths[sequence] + count > self.context_length:
-            raise DoesNotFitError(
-                f"sequence {sequence} holds {self._lengths[sequence]} tokens and {count} more do not fit "
-                f"into {self.context_length}; load the model with a longer context, or send less"
-            )
+        guards.require_room(self._lengths[sequence], count, self.context_length, sequence)
 
     def _alive(self, sequence: int) -> None:
-        if not self._finalizer.alive:
-            raise EngineError(CLOSED)
-        if sequence >= self.sequences:
-            raise EngineError(f"sequence {sequence} was asked for, but the engine has {self.sequences}")
+        guards.require_open(self._finalizer.alive, sequence, self.sequences)
 
     # --- threads ----------------------------------------------------------------------------------
 

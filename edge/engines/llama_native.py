@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from edge.engines.guards import CLOSED
 from edge.errors import EngineError
 
-CLOSED = "the model is closed; load it again"
 _SPACES = (" ", "▁")  # SentencePiece writes the first as the second
 _complaints: deque[str] = deque(maxlen=4)
 _kept: list[Any] = []  # ctypes callbacks must outlive the library's use of them

@@ -7,6 +7,7 @@ Ignorance: contexts but for switching adapters on, decoding, how adapters are tr
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -55,7 +56,7 @@ def load(native: Any, model: Any, wanted: Sequence[Wanted]) -> list[Any]:
     handles = []
     for adapter in wanted:
         complaint()
-        handle = native.llama_adapter_lora_init(model, str(adapter.path).encode())
+        handle = native.llama_adapter_lora_init(model, os.fsencode(adapter.path))
         if not handle:
             why = complaint() or "no reason given"
             native.llama_model_free(model)

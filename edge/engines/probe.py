@@ -7,6 +7,7 @@ Ignorance: quantize, the gguf package, bundles. It trusts the file, because it w
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 import tempfile
@@ -64,7 +65,7 @@ def decode_once(path: Path) -> None:
     native.llama_backend_init()
     model_params = native.llama_model_default_params()
     model_params.use_extra_bufts = True
-    model = native.llama_model_load_from_file(str(path).encode(), model_params)
+    model = native.llama_model_load_from_file(os.fsencode(path), model_params)
     if not model:
         raise SystemExit("the engine refused the probe's model")
     params = native.llama_context_default_params()

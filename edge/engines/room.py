@@ -38,7 +38,11 @@ def check(header: GgufHeader, context: int, sequences: int, available: int, *, a
         DoesNotFitError: they do not; the message holds both numbers.
     """
     cache = kv_bytes_per_token(header) * context * sequences
-    weights = header.file_size + adapters
+    require(header.file_size + adapters, cache, context, sequences, available)
+
+
+def require(weights: int, cache: int, context: int, sequences: int, available: int) -> None:
+    """The same, where weights and cache (bytes) are known. Raises as `check`."""
     needed = weights + cache
     if available and needed > available:
         raise DoesNotFitError(

@@ -28,6 +28,7 @@ CODECS = {
     ("audio", "in"): "audio_encoder", ("audio", "out"): "audio_decoder",
     ("video", "in"): "image_encoder", ("video", "out"): "image_decoder",  # frames are pictures
 }  # fmt: skip
+GGUF, ONNX, ONNX_DATA, VOCABULARY = "decoder", "decoder_onnx", "decoder_onnx_data", "vocabulary"  # decoders
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Manifest:
         data["modalities"] = _modalities(data["modalities"])
         manifest = Manifest(**data)
         _check_codecs(manifest)
+        _check_onnx(manifest)
         return manifest
 
     def verify(self, folder: str | Path, *, hashes: bool = True) -> None:
@@ -229,6 +231,18 @@ def _check_codecs(manifest: Manifest) -> None:
                 f"the manifest says {kind} goes {way}, but lists no {role}; "
                 "build the bundle again with its codecs"
             )
+
+
+def _check_onnx(manifest: Manifest) -> None:
+    """An ONNX decoder comes with its weights beside it, and with a vocabulary."""
+    files = manifest.files
+    if ONNX not in files:
+        return
+    graph, weights = files[ONNX].path, files[ONNX_DATA].path if ONNX_DATA in files else ""
+    if weights.rpartition("/")[0] != graph.rpartition("/")[0] or not weights:
+        raise IntegrityError(f"the manifest lists no {ONNX_DATA} beside {graph}; build the bundle again")
+    if VOCABULARY not in files and GGUF not in files:
+        raise IntegrityError(f"the manifest lists {graph}, but no vocabulary for it; build the bundle again")
 
 
 def _inside(folder: Path, role: str, name: str) -> Path:

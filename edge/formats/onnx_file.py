@@ -59,6 +59,19 @@ class OnnxFile:
         for data in self.external:
             _require_plain(self.path, data)
 
+    def require_only(self, name: str) -> None:
+        """Every tensor outside of the graph lies in this file.
+
+        Raises:
+            IntegrityError: one lies elsewhere; the message names where.
+        """
+        for data in self.external:
+            if data.location != name:
+                raise IntegrityError(
+                    f"{self.path} keeps weights in {data.location!r}, but its bundle lists {name!r}; "
+                    "build the bundle again"
+                )
+
 
 def look(path: str | Path) -> OnnxFile:
     """Walk a graph file.

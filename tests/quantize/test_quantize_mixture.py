@@ -154,7 +154,7 @@ def edge(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_command_prints_the_plan(tiny_checkpoint: Path, tmp_path: Path) -> None:
     key = f"{hardware.machine_key()} 1 threads"
-    kernel_speed._remember(hardware.home() / kernel_speed.FILE_NAME, {key: SPEED})
+    hardware.remember(hardware.home() / kernel_speed.FILE_NAME, {key: SPEED})
     done = edge(tiny_checkpoint, "-o", tmp_path / "b", "--max-size", "3.9MB", "--dry-run")
     assert (done.returncode, done.stderr) == (0, "")
     for word in ("token_embd", "ffn_gate+up 0", "expected KL", "max-size 3.9 MB", "tokens/s", "this plan"):

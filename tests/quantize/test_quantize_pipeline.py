@@ -210,6 +210,18 @@ def test_a_crashing_model_runs_again_without_special_buffers(
     assert calls == [["a", "1", "1"], ["a", "1", "0"]]
 
 
+def test_threads_follow_the_weights_and_not_the_graph_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "_SMALL", 10)
+    monkeypatch.setattr(children, "cores", lambda: 7)
+    graph = tmp_path / "[d].onnx"
+    graph.write_bytes(b"x")
+    assert children.threads_for(graph) == 1
+    (tmp_path / "[d].onnx.data").write_bytes(bytes(20))
+    assert children.threads_for(graph) == 7
+
+
 def test_a_child_that_is_killed_is_an_error_that_names_the_signal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

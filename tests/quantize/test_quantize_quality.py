@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.errors import IntegrityError
-from quantize import builtin_text, gguf_export, quality, recipes, reference_logits, rows
+from quantize import builtin_text, gguf_export, onnx_export, quality, recipes, reference_logits, rows
 from quantize.checkpoint import open_checkpoint
 from quantize.rows import Rows
 
@@ -174,6 +174,30 @@ def test_a_quantized_model_is_further_from_its_reference_than_the_noise(
         assert abs(same[kind].divergence) < 1e-6
         assert 1e-6 < other[kind].divergence < 1e-3
         assert abs(other[kind].noise["divergence"]) < other[kind].divergence
+
+
+def test_an_onnx_graph_is_judged_on_the_same_rows_by_the_same_code(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    checkpoint = open_checkpoint(tiny_checkpoint)
+    gguf_export.write_float(checkpoint, tmp_path / "f16.gguf", recipes.find("f16"), lambda *_: None)
+    for name in ("f32", "int4"):
+        graph = tmp_path / f"{name}.onnx"
+        onnx_export.write(checkpoint, graph, onnx_export.find(name), lambda *_: None)
+    random = np.random.default_rng(0)
+    judged = Rows({"text": tuple(random.integers(0, 256, (3, 150)).astype("i4"))})  # beyond one native call
+    reference = quality.measure_reference(tmp_path / "f16.gguf", judged, tmp_path, lambda *_: None)
+    exact, small = (
+        reference.quality(tmp_path / f"{name}.onnx", lambda *_: None)["text"] for name in ("f32", "int4")
+    )
+    assert (exact.tokens, exact.rows) == (small.tokens, small.rows) == (3 * 149, 3)
+    assert abs(exact.divergence) < 1e-5
+    assert exact.agreement > 0.99
+    assert exact.loss == pytest.approx(exact.reference_loss, abs=1e-4)
+    assert 1e-3 < small.divergence < small.divergence_99 < small.divergence_999
+    assert small.noise == exact.noise
+    low, high = small.intervals["divergence"]
+    assert low <= small.divergence <= high
 
 
 def test_no_row_calibrates_and_judges() -> None:

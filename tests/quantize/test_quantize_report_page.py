@@ -53,6 +53,14 @@ def test_a_noticeable_loss_is_said_and_so_is_what_was_not_measured() -> None:
     assert "not measured: no rows" in report_page.page(unknown, [])
 
 
+def test_the_onnx_decoder_beside_a_gguf_has_rows_of_its_own() -> None:
+    worse = replace(QUALITY, agreement=0.71, divergence=0.0456)
+    html = report_page.page(replace(REPORT, quality_onnx={"text": worse}), [])
+    assert html.count("<td>text</td>") == html.count("<td>text (ONNX)</td>") == 1
+    assert "0.0456 (" in html
+    assert "the same in 71.0%" in html
+
+
 def test_pictures_and_spectrograms_are_shown_pixel_by_pixel() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 3), dtype=np.uint8)
     mel = np.linspace(-4, 2, 80 * 25, dtype=np.float32).reshape(80, 25)
