@@ -20,10 +20,10 @@ COMMAND = "from edge.cli.main import main; main()"  # what the script `edge` doe
 
 
 @pytest.fixture
-def desk(tiny_bundle: Path, tiny_checkpoint: Path, tmp_path: Path) -> tuple[Path, dict[str, str]]:
+def desk(video_bundle: Path, tiny_checkpoint: Path, tmp_path: Path) -> tuple[Path, dict[str, str]]:
     """A folder that looks like the repository to a reader's commands, with a tiny model called pico."""
     (tmp_path / "home" / "bundles").mkdir(parents=True)
-    (tmp_path / "home" / "bundles" / "pico").symlink_to(tiny_bundle)
+    (tmp_path / "home" / "bundles" / "pico").symlink_to(video_bundle)
     (tmp_path / "models" / "weights").mkdir(parents=True)
     (tmp_path / "models" / "weights" / "pico").symlink_to(tiny_checkpoint)
     (tmp_path / "benchmarks").mkdir()
@@ -75,6 +75,7 @@ def test_the_commands_of_the_readme_run_as_they_are_written(desk: tuple[Path, di
         )  # fmt: skip
         assert done.returncode == 0, (words, done.stderr)
     assert (folder / "circle.png").exists()
+    assert (folder / "clip.webp").exists()
     assert (folder / "birds.wav").exists()
 
 
