@@ -1,6 +1,7 @@
 """The child process that reads judged rows with one model: as the reference, or against a kept reference.
 
-Job: `reference` writes ReferenceLogits; `compare` writes each position's divergence, agreement and loss.
+Job: `reference` writes ReferenceLogits; `compare` writes each position's divergence, agreement, loss, and
+which of the two had the right token.
 Arguments: MODE MODEL ROWS.npz REFERENCE.npz OUT.npz CHUNK THREADS EXTRA_BUFFERS.
 MODEL is a GGUF or an ONNX graph.
 Ignorance: modalities, statistics. It may abort: its parent expects that.
@@ -41,15 +42,19 @@ def _reference(model: Decoder, judged: Rows, path: Path) -> None:
 
 
 def compared(model: Decoder, judged: Rows, path: Path) -> dict[str, NDArray[Any]]:
-    """Divergence, agreement, losses and row of every position; the reference's logits lie at `path`."""
+    """Divergence, agreement, losses, hits and row of every position; the reference's logits lie at `path`."""
     kept = reference_logits.load(path, judged.digest, model.vocabulary)
-    found: dict[str, list[NDArray[np.float32]]] = {"divergence": [], "agreement": [], "loss": []}
+    names = ("divergence", "agreement", "loss", "right", "reference_right")
+    found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
     done = 0
     for _, _, logs, targets in _pieces(model, judged):
-        divergence, same = reference_logits.compare(kept.part(done, len(logs)), logs)
+        reference = kept.part(done, len(logs))
+        divergence, same = reference_logits.compare(reference, logs)
         found["divergence"].append(divergence.astype(np.float32))
         found["agreement"].append(same.astype(np.float32))
         found["loss"].append(-logs[np.arange(len(logs)), targets])
+        found["right"].append((logs.argmax(-1) == targets).astype(np.float32))
+        found["reference_right"].append((reference.ids[:, 0] == targets).astype(np.float32))
         done += len(logs)
     arrays: dict[str, NDArray[Any]] = {name: np.concatenate(values) for name, values in found.items()}
     return arrays | {"reference_loss": kept.losses, "row": kept.rows}

@@ -27,7 +27,7 @@ MAX_POSITIONS = 4096  # per modality
 RESAMPLES, SEED = 1000, 7
 NOISE_ROWS = 8  # per modality: enough for a floor
 _CHUNK, _OTHER_CHUNK = 128, 48  # positions per native call
-_FIELDS = ("divergence", "agreement", "loss", "reference_loss", "row")
+_FIELDS = ("divergence", "agreement", "loss", "reference_loss", "right", "reference_right", "row")
 
 Positions = Mapping[str, NDArray[Any]]  # the fields above, one entry per position
 
@@ -88,6 +88,8 @@ def summary(positions: Positions, floor: Positions) -> Quality:
     return Quality(
         tokens=len(positions["row"]), rows=len(starts), loss=float(positions["loss"].mean()),
         reference_loss=float(positions["reference_loss"].mean()), **values, intervals=intervals,
+        accuracy=float(positions["right"].mean()),
+        reference_accuracy=float(positions["reference_right"].mean()),
         noise={name: float(floor[name].mean()) for name in ("divergence", "agreement")},
     )  # fmt: skip
 

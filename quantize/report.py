@@ -34,6 +34,8 @@ class Quality:
     rows: int  # sequences that the predictions come from: what the bootstrap draws
     intervals: Mapping[str, tuple[float, float]]  # 95 %, by field
     noise: Mapping[str, float]  # the reference against itself, by field
+    accuracy: float | None = None  # share of positions whose real token is the likeliest; None: not measured
+    reference_accuracy: float | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from quantize.continuations import Continuation, Shown
 from quantize.mixture import Mixture
 from quantize.report import Quality, Report
 
-NOTICEABLE = 0.05  # of top-1 agreement lost: what `edge run` warns of
+NOTICEABLE = 0.05  # of top-1 agreement lost
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }

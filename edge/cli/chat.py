@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.cli import attachments, flags, output
+from edge.cli import attachments, flags, measured, output
 from edge.cli.screen import Screen, Shown, interruptible
 from edge.cli.wording import Kind, worded
 from edge.errors import EdgeError, UsageError
@@ -70,7 +70,9 @@ def command(
     sampling = flags.sampling(temp, top_k, top_p, min_p, seed, max_tokens)
     import edge
 
-    with edge.load(model_flag or model or "pico", engine=flags.engine(context, threads, lora)) as loaded:
+    name = model_flag or model or "pico"
+    measured.warn(name)
+    with edge.load(name, engine=flags.engine(context, threads, lora)) as loaded:
         talk = Talk(loaded, system=system, sampling=sampling, waiting=waiting)
         if sys.stdin.isatty():
             import readline  # line editing and history for input()

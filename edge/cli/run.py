@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge.cli import attachments, flags, output
+from edge.cli import attachments, flags, measured, output
 from edge.cli.screen import Screen, Shown, interruptible
 from edge.cli.wording import Kind, worded
 from edge.errors import EdgeError, IncompleteError, NotFoundError, UsageError
@@ -113,6 +113,7 @@ def command(
         raise UsageError("the prompt is empty: add words, --image, --audio, --video, or pipe text in")
     import edge
 
+    measured.warn(name)
     with edge.load(name, engine=flags.engine(context, threads, lora)) as loaded:
         answer(loaded, request)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import licences, store
-from edge.cli import flags, output
+from edge.cli import flags, measured, output
 from edge.formats import gguf, manifest
 
 _TERMS = ("licence", "use_policy", "notice")  # roles of the files that say under what terms
@@ -29,6 +29,9 @@ def command(model: flags.Model, as_json: flags.Json = False) -> None:
             ["file", "role", "size"],
             [[f["path"], f["role"], output.size(f["bytes"])] for f in facts["files"]],
         )
+    if measured.quality(facts.get("report")):
+        print()
+        output.table(measured.HEADINGS, measured.rows(facts["report"]))
     _print_terms(facts)
     return None
 
@@ -65,13 +68,8 @@ def of_bundle(folder: Path) -> dict[str, Any]:
             for role, entry in known.files.items()
             if role.startswith(_TERMS)
         },
-        "report": report(folder, known),
+        "report": measured.report(folder, known),
     }
-
-
-def report(folder: Path, known: manifest.Manifest) -> Any:
-    """The measured numbers that travel with the bundle; None where it has none."""
-    return json.loads(known.path(folder, "report").read_text()) if "report" in known.files else None
 
 
 def of_gguf(path: Path) -> dict[str, Any]:

@@ -138,6 +138,8 @@ def positions(rows: int, each: int, row_spread: float, seed: int = 0) -> dict[st
     return {
         "divergence": level * np.exp(noise), "agreement": (random.random(rows * each) < 0.9).astype("f4"),
         "loss": 2 + noise, "reference_loss": np.full(rows * each, 2.0),
+        "right": (random.random(rows * each) < 0.3).astype("f4"),
+        "reference_right": np.ones(rows * each, "f4"),
         "row": np.repeat(np.arange(rows), each),
     }  # fmt: skip
 
@@ -145,6 +147,8 @@ def positions(rows: int, each: int, row_spread: float, seed: int = 0) -> dict[st
 def test_intervals_hold_the_value_and_follow_the_rows_not_the_positions() -> None:
     floor = positions(2, 10, 0)
     found = quality.summary(positions(30, 50, 0.5), floor)
+    assert found.reference_accuracy == 1.0
+    assert found.accuracy == pytest.approx(0.3, abs=0.05)
     for name, (low, high) in found.intervals.items():
         assert low <= getattr(found, name) <= high
     low, high = found.intervals["divergence"]
@@ -193,6 +197,7 @@ def test_an_onnx_graph_is_judged_on_the_same_rows_by_the_same_code(
     assert (exact.tokens, exact.rows) == (small.tokens, small.rows) == (3 * 149, 3)
     assert abs(exact.divergence) < 1e-5
     assert exact.agreement > 0.99
+    assert exact.accuracy == pytest.approx(exact.reference_accuracy, abs=0.01)
     assert exact.loss == pytest.approx(exact.reference_loss, abs=1e-4)
     assert 1e-3 < small.divergence < small.divergence_99 < small.divergence_999
     assert small.noise == exact.noise
