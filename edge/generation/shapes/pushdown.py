@@ -1,14 +1,16 @@
 """Nested languages: terminals in sequence, in choice and by name, followed byte by byte.
 
 Job: a state is the set of stacks that fit what was read; each stack is a terminal being read and what must
-come after it. Ignorance: JSON Schema, tokens.
-Names may refer to themselves: at most `MAX_DEPTH` deep, and a branch that could not end within that depth is
-never entered, so that there is no dead end.
+come after it. Ignorance: JSON Schema, GBNF, tokens.
+Names (`Ref`) may refer to themselves: at most `MAX_DEPTH` deep, and a branch that could not end within that
+depth is never entered, so that there is no dead end. Nodes that hold themselves nest as deep as the
+text does; a node must not begin with itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge.errors import UsageError
@@ -76,12 +78,14 @@ class Ref(Node):
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What must come after the terminal that is being read; the same content is the same object."""
+    """A piece that is still to be read, and then any of `rest`; the same content is the same object."""
 
     node: Node
     depth: int
-    rest: Frame | None
-    heads: list[Head] = field(default_factory=list)  # filled when first asked for
+    rest: Rest
+
+
+Rest = frozenset[Frame]  # ways to go on: stacks that share what lies below
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,11 @@ class Head:
     terminal: Terminal | None
     state: int = 0
     count: int = 0
-    rest: Frame | None = None
+    rest: Rest = frozenset()
 
 
 DONE = Head(None)
+_END = Frame(Seq(), 0, frozenset())
 
 
 @dataclass(eq=False)
@@ -121,19 +126,20 @@ class Machine:
     def __init__(self, root: Node) -> None:
         """Raises: UsageError: no text could ever end (a definition that always needs itself)."""
         _measure(root)
-        self._frames: dict[tuple[int, int, Frame | None], Frame] = {}
+        self._frames: dict[tuple[int, int, Rest], Frame] = {}
+        self._opened: dict[Rest, tuple[Head, ...]] = {}
         self._states: dict[frozenset[Head], State] = {}
         self._dead = State(frozenset())
-        self.start = self.state(self.opened(self.frame(root, 0, None)))
+        self.start = self.after(frozenset([self.frame(root, 0, frozenset([_END]))]))
 
     def state(self, heads: Iterable[Head]) -> State:
         """The one state of these heads."""
-        held = frozenset(heads)
+        held = _merged(heads)
         if held not in self._states:
             self._states[held] = State(held) if held else self._dead
         return self._states[held]
 
-    def after(self, rest: Frame | None) -> State:
+    def after(self, rest: Rest) -> State:
         """The state once a terminal has ended."""
         return self.state(self.opened(rest))
 
@@ -160,6 +166,7 @@ class Machine:
         """Drop the states met so far; those in use stay what they are."""
         self._states.clear()
         self._frames.clear()
+        self._opened.clear()
 
     def _stepped(self, state: State, byte: int) -> Iterator[Head]:
         for head in state.heads:
@@ -171,49 +178,64 @@ class Machine:
             if target and head.terminal.accepts[target]:
                 yield from self.opened(head.rest)
 
-    def frame(self, node: Node, depth: int, rest: Frame | None) -> Frame:
+    def frame(self, node: Node, depth: int, rest: Rest) -> Frame:
         """The one frame of this content."""
         key = (id(node), depth, rest)
         if key not in self._frames:
             self._frames[key] = Frame(node, depth, rest)
         return self._frames[key]
 
-    def opened(self, frame: Frame | None) -> list[Head]:
+    def opened(self, rest: Rest) -> tuple[Head, ...]:
         """The terminals that can come next."""
-        if frame is None:
-            return [DONE]
-        if not frame.heads:
-            frame.heads.extend(dict.fromkeys(self._open(frame)))
-        return frame.heads
+        if rest not in self._opened:
+            self._opened[rest] = tuple(self._open(rest))
+        return self._opened[rest]
 
-    def _open(self, frame: Frame | None) -> Iterator[Head]:
-        waiting = [frame]
-        while waiting:
-            frame = waiting.pop()
-            if frame is None:
-                yield DONE
-            elif frame.depth + frame.node.height > MAX_DEPTH:
-                continue
-            elif frame.heads:
-                yield from frame.heads
-            elif isinstance(frame.node, Terminal):
-                if frame.node.goes_on[frame.node.automaton.start]:
-                    yield Head(frame.node, frame.node.automaton.start, 0, frame.rest)
-                if frame.node.accepts[frame.node.automaton.start]:
-                    waiting.append(frame.rest)
-            else:
-                waiting += self._inside(frame)
+    def _open(self, rest: Rest) -> Iterator[Head]:
+        """Wave after wave; frames of one node become one, so that ambiguous stacks do not multiply."""
+        seen: set[Frame] = set()
+        wave = set(rest)
+        while wave := wave - seen:
+            seen |= wave
+            rests: dict[tuple[Node, int], list[Rest]] = defaultdict(list)
+            for frame in wave:
+                rests[frame.node, frame.depth].append(frame.rest)
+            wave = set()
+            for (node, depth), found in rests.items():
+                after = _united(found)
+                if node is _END.node:
+                    yield DONE
+                elif depth + node.height > MAX_DEPTH:
+                    continue
+                elif isinstance(node, Terminal):
+                    if node.goes_on[node.automaton.start]:
+                        yield Head(node, node.automaton.start, 0, after)
+                    if node.accepts[node.automaton.start]:
+                        wave |= after
+                else:
+                    wave |= self._inside(node, depth, after)
 
-    def _inside(self, frame: Frame) -> Iterator[Frame | None]:
-        node, depth, rest = frame.node, frame.depth, frame.rest
+    def _inside(self, node: Node, depth: int, rest: Rest) -> Rest:
         if isinstance(node, Seq):
             for item in reversed(node.items):
-                rest = self.frame(item, depth, rest)
-            yield rest
-        elif isinstance(node, Alt):
-            yield from (self.frame(option, depth, rest) for option in node.options)
-        elif isinstance(node, Ref):
-            yield self.frame(node.target, depth + 1, rest)
+                rest = frozenset((self.frame(item, depth, rest),))
+            return rest
+        if isinstance(node, Ref):
+            return frozenset((self.frame(node.target, depth + 1, rest),))
+        options = node.options if isinstance(node, Alt) else ()
+        return frozenset(self.frame(option, depth, rest) for option in options)
+
+
+def _merged(heads: Iterable[Head]) -> frozenset[Head]:
+    """Heads that read the same become one that goes on in any of their ways."""
+    rests: dict[tuple[Terminal | None, int, int], list[Rest]] = defaultdict(list)
+    for head in heads:
+        rests[head.terminal, head.state, head.count].append(head.rest)
+    return frozenset(Head(*read, _united(found)) for read, found in rests.items())
+
+
+def _united(rests: Sequence[Rest]) -> Rest:
+    return rests[0] if len(rests) == 1 else frozenset().union(*rests)
 
 
 def _measure(root: Node) -> None:
