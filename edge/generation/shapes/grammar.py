@@ -1,8 +1,8 @@
 """Grammars as languages: from rules to a machine.
 
 Job: refuse rules that are missing, left-recursive or endless; make every part without recursion that is
-small enough a terminal, so that most of a text is read by tables, and the rest nodes, which are shared: nothing
-large is written out. Rules nest as deep as a text does. Ignorance: tokens, how GBNF is spelt.
+small enough a terminal, so that most of a text is read by tables, and the rest nodes, which are shared:
+nothing large is written out. Rules nest as deep as a text does. Ignorance: tokens, how GBNF is spelt.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from edge.generation.shapes.pushdown import Alt, Machine, Node, Seq, Terminal
 
 MAX_STATES = 16_000  # of all terminals of one grammar
 MAX_NODES = 40_000
-_LARGEST = 1000  # characters of a terminal, written out
-_WIDE = 4  # what a character beyond ASCII counts for: its bytes
+LARGEST = 1000  # characters of a terminal, written out
+_WIDE = 8  # what a character beyond ASCII counts for: about its states
+_MOST = 1500  # states of a terminal
 _IN_VAIN = 500  # states that a terminal counts for which was tried and came out too large
 _EMPTY = Seq()
 
@@ -206,7 +207,7 @@ class _Compiler:
         """None where it needs too many states: then its parts are tried."""
         if expression not in self._terminals:
             try:
-                made = Terminal(compiled(expression))
+                made = Terminal(compiled(expression, most=_MOST))
             except UsageError:
                 made = None
             self._states += len(made.rows) if made else _IN_VAIN
@@ -215,7 +216,7 @@ class _Compiler:
         return self._terminals[expression]
 
     def _node(self, body: Body) -> Node:
-        small = self._weight(body) <= _LARGEST
+        small = isinstance(body, Chars) or self._weight(body) <= LARGEST
         if small and (found := self._terminal(self._expression(body))):
             return found
         self._count += 1
@@ -230,8 +231,8 @@ class _Compiler:
             case Sequence():
                 return Seq(*(self._node(_joined(Sequence, run)) for run in self._runs(body.items, small)))
             case Raw():
-                starts = range(0, len(body.ranges), _LARGEST)
-                return Seq(*(self._node(Raw(body.ranges[at : at + _LARGEST])) for at in starts))
+                starts = range(0, len(body.ranges), LARGEST)
+                return Seq(*(self._node(Raw(body.ranges[at : at + LARGEST])) for at in starts))
         raise self._too_large("characters")  # one class alone never has
 
     def _runs(self, items: tuple[Body, ...], tried: bool) -> list[tuple[Body, ...]]:
@@ -243,7 +244,7 @@ class _Compiler:
         total = inf
         for item in items:
             weight = 1 + self._weight(item)
-            if total + weight <= _LARGEST:
+            if total + weight <= LARGEST:
                 runs[-1], total = (*runs[-1], item), total + weight
             else:
                 runs.append((item,))
@@ -253,7 +254,7 @@ class _Compiler:
     def _repeated(self, body: Repeat, tried: bool) -> Node:
         """Block after block, each of as many times as fit into a terminal."""
         weight = 1 + self._weight(body.item)
-        block = 1 if tried or 2 * weight > _LARGEST else int(_LARGEST // weight)
+        block = 1 if tried or 2 * weight > LARGEST else int(LARGEST // weight)
         whole = self._times(body.item, block, block)
         tail: Node
         if body.most is None and body.least:

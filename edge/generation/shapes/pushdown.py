@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from edge.errors import UsageError
 from edge.generation.shapes.automaton import Automaton
@@ -21,9 +22,11 @@ _NEVER = 1 << 30
 
 
 class Node:
-    """A piece of a language; `height` is how deep names must nest at least to finish it."""
+    """A piece of a language. A machine fills in what it needs to know of it."""
 
-    height = 0
+    height = 0  # how deep names must nest at least to finish it
+    nullable = False  # whether it may be empty
+    rank = 1 << 30  # below that of all nodes that it may begin with
 
 
 class Terminal(Node):
@@ -38,6 +41,7 @@ class Terminal(Node):
         self.goes_on: list[bool] = (automaton.table != 0).any(axis=1).tolist()
         self.body = self.rows[automaton.start][0x22] if counted else -1  # the state between two characters
         self.least, self.most = least, most
+        self.nullable = self.accepts[automaton.start]
 
     def step(self, state: int, count: int, byte: int) -> tuple[int, int]:
         """The next state and the characters so far; state 0 where the byte cannot come."""
@@ -192,38 +196,62 @@ class Machine:
         return self._opened[rest]
 
     def _open(self, rest: Rest) -> Iterator[Head]:
-        """Wave after wave; frames of one node become one, so that ambiguous stacks do not multiply."""
-        seen: set[Frame] = set()
-        wave = set(rest)
-        while wave := wave - seen:
-            seen |= wave
-            rests: dict[tuple[Node, int], list[Rest]] = defaultdict(list)
-            for frame in wave:
-                rests[frame.node, frame.depth].append(frame.rest)
-            wave = set()
-            for (node, depth), found in rests.items():
-                after = _united(found)
-                if node is _END.node:
-                    yield DONE
-                elif depth + node.height > MAX_DEPTH:
-                    continue
-                elif isinstance(node, Terminal):
-                    if node.goes_on[node.automaton.start]:
-                        yield Head(node, node.automaton.start, 0, after)
-                    if node.accepts[node.automaton.start]:
-                        wave |= after
-                else:
-                    wave |= self._inside(node, depth, after)
+        """Each node once, after all that begin with it: however ambiguous, stacks do not multiply."""
+        waiting: dict[tuple[int, int, int], tuple[Node, set[Frame]]] = {}
+        order: list[tuple[int, int, int]] = []  # a heap of the keys: depth, rank, which node
 
-    def _inside(self, node: Node, depth: int, rest: Rest) -> Rest:
+        def wait(node: Node, depth: int, after: Rest) -> None:
+            key = (depth, node.rank, id(node))
+            if key not in waiting:
+                waiting[key] = (node, set())
+                heappush(order, key)
+            waiting[key][1].update(after)
+
+        for frame in _uncovered(rest):
+            if frame is _END:
+                yield DONE
+            else:
+                wait(frame.node, frame.depth, frame.rest)
+        while order:
+            depth, rank, _ = key = heappop(order)
+            node, frames = waiting.pop(key)
+            if depth + node.height > MAX_DEPTH:
+                continue
+            if isinstance(node, Terminal):
+                if node.goes_on[node.automaton.start]:
+                    yield Head(node, node.automaton.start, 0, frozenset(frames))
+                continue
+            for inner, deep, after in self._inside(node, depth, frozenset(frames)):
+                if deep > depth or inner.rank > rank:  # else a loop went round without a byte
+                    wait(inner, deep, after)
+
+    def _inside(self, node: Node, depth: int, rest: Rest) -> Iterator[tuple[Node, int, Rest]]:
+        """The nodes that may come first, each with its depth and what comes after it."""
         if isinstance(node, Seq):
-            for item in reversed(node.items):
-                rest = frozenset((self.frame(item, depth, rest),))
-            return rest
-        if isinstance(node, Ref):
-            return frozenset((self.frame(node.target, depth + 1, rest),))
-        options = node.options if isinstance(node, Alt) else ()
-        return frozenset(self.frame(option, depth, rest) for option in options)
+            rests = [rest]
+            for item in node.items[:0:-1]:
+                rests.append(frozenset((self.frame(item, depth, rests[-1]),)))
+            for item, after in zip(node.items, reversed(rests), strict=False):
+                yield item, depth, after
+                if not item.nullable:
+                    break
+        elif isinstance(node, Alt):
+            yield from ((option, depth, rest) for option in node.options)
+        elif isinstance(node, Ref):
+            yield node.target, depth + 1, rest
+
+
+def _uncovered(rest: Rest) -> set[Frame]:
+    """The frames that may come next: those on top, and those below what may be empty."""
+    found: set[Frame] = set()
+    waiting = list(rest)
+    while waiting:
+        frame = waiting.pop()
+        if frame not in found:
+            found.add(frame)
+            if frame.node.nullable:
+                waiting += frame.rest
+    return found
 
 
 def _merged(heads: Iterable[Head]) -> frozenset[Head]:
@@ -239,22 +267,23 @@ def _united(rests: Sequence[Rest]) -> Rest:
 
 
 def _measure(root: Node) -> None:
-    """Set every height: the least fixed point, from `never` downwards."""
-    nodes = _reachable(root)
+    """Set height, nullable and rank of every node: least fixed points, heights from `never` downwards."""
+    nodes = [node for node in _reachable(root) if not isinstance(node, Terminal)]
     for node in nodes:
-        node.height = 0 if isinstance(node, Terminal) else _NEVER
+        node.height, node.nullable = _NEVER, False
     changed = True
     while changed:
         changed = False
         for node in reversed(nodes):
-            height = _height(node)
-            if height < node.height:
-                node.height, changed = height, True
+            now = min(node.height, _height(node)), _nullable(node)
+            if now != (node.height, node.nullable):
+                (node.height, node.nullable), changed = now, True
     if root.height > MAX_DEPTH:
         raise UsageError(
             f"the schema has no value that ends within {MAX_DEPTH} nested $refs; let a recursive property be "
             "optional, nullable or in an array"
         )
+    _rank(nodes)
 
 
 def _height(node: Node) -> int:
@@ -263,6 +292,42 @@ def _height(node: Node) -> int:
     if isinstance(node, Alt):
         return min((option.height for option in node.options), default=_NEVER)
     return 1 + node.target.height if isinstance(node, Ref) else 0
+
+
+def _nullable(node: Node) -> bool:
+    if isinstance(node, Seq):
+        return all(item.nullable for item in node.items)
+    if isinstance(node, Alt):
+        return any(option.nullable for option in node.options)
+    return isinstance(node, Ref) and node.target.nullable
+
+
+def _rank(nodes: Iterable[Node]) -> None:
+    """Number nodes so that each comes before those that it may begin with, but for loops and names."""
+    met: set[Node] = set()
+    left: list[Node] = []
+    for start in nodes:
+        trail = [(start, iter(_beginnings(start)))] if start not in met else []
+        met.add(start)
+        while trail:
+            node, inner = trail[-1]
+            new = next((one for one in inner if one not in met and not isinstance(one, Terminal)), None)
+            if new is None:
+                left.append(trail.pop()[0])
+            else:
+                met.add(new)
+                trail.append((new, iter(_beginnings(new))))
+    for rank, node in enumerate(reversed(left)):
+        node.rank = rank
+
+
+def _beginnings(node: Node) -> Iterator[Node]:
+    if isinstance(node, Alt):
+        yield from node.options
+    for item in node.items if isinstance(node, Seq) else ():
+        yield item
+        if not item.nullable:
+            return
 
 
 def _reachable(root: Node) -> list[Node]:
