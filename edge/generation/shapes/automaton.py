@@ -206,9 +206,7 @@ def explored(
             raise UsageError(f"a pattern or length needs more than {most} states; make it simpler")
     table = np.array(rows, dtype=np.int32)
     accepts = np.array([False, *(ends(key) for key in waiting)])
-    alive, before = accepts.copy(), -1
-    while (count := int(alive.sum())) != before:
-        alive, before = alive | alive[table].any(axis=1), count
+    alive = _reaching(rows, accepts)
     if not alive[1]:
         raise UsageError("a pattern, length or range in the schema matches nothing")
     table[~alive[table]] = 0
@@ -217,6 +215,22 @@ def explored(
     renamed[kept] = np.arange(1, len(kept) + 1)
     kept = np.concatenate(([0], kept))
     return Automaton(renamed[table[kept]], accepts[kept], 1)
+
+
+def _reaching(rows: list[list[int]], ends: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which states can reach an end."""
+    sources = defaultdict(list)
+    for state, row in enumerate(rows):
+        for target in set(row):
+            sources[target].append(state)
+    found = ends.copy()
+    waiting = np.flatnonzero(ends).tolist()
+    while waiting:
+        for state in sources[waiting.pop()]:
+            if not found[state]:
+                found[state] = True
+                waiting.append(state)
+    return found
 
 
 def merged(automaton: Automaton) -> Automaton:

@@ -214,7 +214,7 @@ class _Reader:
             return _REPEATS[self.source[self.at - 1]]
         at, found = self.at, self.match(_COUNTS)
         if not found or (found[3] and not found[2]):
-            raise self.refusal("this { is no count; write {2}, {2,} or {2,5}")
+            raise self.refusal("this { is no count; write {2}, {2,} or {2,5}", at)
         low = int(found[1])
         high = int(found[3]) if found[3] else None if found[2] else low
         if low > MAX_REPEATS or (high is not None and not low <= high <= MAX_REPEATS):
