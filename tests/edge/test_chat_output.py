@@ -1,4 +1,4 @@
-"""What a program asks of a reply: JSON by a schema, text by a grammar, stop strings, bias, logprobs, best_of, scores."""
+"""What a program asks of a reply: schemas, grammars, stop strings, bias, logprobs, best_of, scores."""
 
 from __future__ import annotations
 
@@ -107,15 +107,11 @@ def test_a_pattern_holds_for_the_whole_answer() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("name", ["chess", "settings", "csv line", "s-expressions", "palindromes"])
+@pytest.mark.parametrize("name", ["yes or no", "date", "settings", "nested"])
 def test_random_logits_write_text_by_the_grammar(name: str, seed: int) -> None:
     source = GRAMMARS[name].source
     chat = Chat(wired(NoisyEngine(seed, context_length=4096)))
-    try:
-        reply = chat.ask("hi", grammar=source, sampling=sampled(seed=seed))
-    except IncompleteError:  # noise need not come to an end; what it wrote must still be able to
-        assert chat.history == []
-        return
+    reply = chat.ask("hi", grammar=source, sampling=sampled(seed=seed))
     assert derives(source, reply.text)
     assert chat.history[-1] == Message("assistant", (Text(reply.text),))
 

@@ -15,6 +15,7 @@ import pytest
 
 from edge.cli import doctor
 from edge.media import audio, image
+from tests.grammars import derives
 
 EDGE = (sys.executable, "-m", "edge.cli.main")
 PNG, WAV = b"\x89PNG\r\n\x1a\n", b"RIFF"
