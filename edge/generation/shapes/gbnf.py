@@ -175,12 +175,17 @@ class _Reader:
         while self.peek() not in ("", "|", ")", ":", "\r", "\n"):
             item = self._atom()
             self.space(nested)
-            while self.peek() and self.peek() in "*+?{":
-                least, most = self._counts()
-                item = Repeat(item, least, most) if most != 0 else Sequence(())
-                self.space(nested)
-            items.append(item)
+            items.append(self._repeated(item, nested))
         return items[0] if len(items) == 1 else Sequence(tuple(items))
+
+    def _repeated(self, item: Body, nested: bool) -> Body:
+        for _ in range(MAX_GROUPS):
+            if not self.peek() or self.peek() not in "*+?{":
+                return item
+            least, most = self._counts()
+            item = Repeat(item, least, most) if most != 0 else Sequence(())
+            self.space(nested)
+        raise self.refusal(f"more than {MAX_GROUPS} repetitions of one thing; one is enough")
 
     def _atom(self) -> Body:
         if name := self.match(_NAME):

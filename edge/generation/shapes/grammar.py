@@ -24,6 +24,7 @@ LARGEST = 1000  # characters of a terminal, written out
 _WIDE = 8  # what a character beyond ASCII counts for: about its states
 _MOST = 1500  # states of a terminal
 _IN_VAIN = 500  # states that a terminal counts for which was tried and came out too large
+_DEEPEST = 40  # names inside of names in one terminal
 _EMPTY = Seq()
 
 
@@ -153,8 +154,11 @@ class _Compiler:
     def __init__(self, source: str, rules: Mapping[str, Rule]) -> None:
         self._source, self._rules = source, rules
         self._weights: dict[str, float] = {}  # of rules without recursion, written out
+        depths: dict[str, int] = {}
         for name in _in_order(rules):
-            self._weights[name] = self._weight(rules[name].body)
+            depths[name] = 1 + max((depths[inner.text] for inner in names(rules[name].body)), default=0)
+            if depths[name] <= _DEEPEST:
+                self._weights[name] = self._weight(rules[name].body)
         self._expressions: dict[str, Expression] = {}
         self._terminals: dict[Expression, Terminal | None] = {}
         self._nodes: dict[str, Alt] = {}
