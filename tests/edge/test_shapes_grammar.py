@@ -4,11 +4,15 @@ honoured is refused with its place."""
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import heapq
 import itertools
 import json
+import math
 import random
+from pathlib import Path
 
+import llama_cpp.llama_cpp as native
 import pytest
 
 from edge.errors import UsageError
@@ -300,3 +304,40 @@ def test_the_notation_is_read_as_written() -> None:
     rules = gbnf.parse('root ::= "a" [^b] x_1* # c\nx_1 ::= "\\x41\\u00e9\\U0001F600\\t\\"\\]"')
     assert list(rules) == ["root", "x_1"]
     assert bytes(low for low, _ in rules["x_1"].body.ranges).decode() == 'Aé😀\t"]'  # type: ignore[union-attr]
+
+
+def test_llama_cpp_says_the_same(tiny_bundle: Path) -> None:
+    """Each example through llama.cpp's own grammar sampler, byte by byte."""
+    parameters = native.llama_model_default_params()
+    parameters.vocab_only = True
+    model = native.llama_model_load_from_file(str(tiny_bundle / "decoder.gguf").encode(), parameters)
+    vocabulary = native.llama_model_get_vocab(model)
+    piece, tokens, end = ctypes.create_string_buffer(16), dict[int, int](), 0
+    for token in range(native.llama_vocab_n_tokens(vocabulary)):
+        if native.llama_vocab_is_eog(vocabulary, token):
+            end = token
+        elif native.llama_token_to_piece(vocabulary, token, piece, 16, 0, False) == 1:
+            tokens.setdefault(piece.raw[0], token)
+
+    def theirs(source: str, text: str) -> bool:
+        sampler = native.llama_sampler_init_grammar(vocabulary, source.encode(), b"root")
+        for token in [*(tokens[byte] for byte in text.encode()), end]:
+            one = (native.llama_token_data * 1)(native.llama_token_data(token, 1.0, 0.0))
+            native.llama_sampler_apply(
+                sampler, ctypes.byref(native.llama_token_data_array(one, 1, -1, False))
+            )
+            if one[0].logit == -math.inf:
+                break
+            if token != end:
+                native.llama_sampler_accept(sampler, token)
+        native.llama_sampler_free(sampler)
+        return bool(one[0].logit != -math.inf)
+
+    try:
+        for name, example in GRAMMARS.items():
+            texts = [text for text in (*example.good, *example.bad) if "\0" not in text]
+            assert [text for text in texts if theirs(example.source, text)] == [
+                text for text in example.good if text in texts
+            ], name
+    finally:
+        native.llama_model_free(model)
