@@ -79,6 +79,7 @@ class Chat:
         script: str = "",
         schema: Any = None,
         pattern: str | None = None,
+        grammar: str | None = None,
     ) -> Iterator[Event]:
         """Say something and stream the answer; `Finished` comes last.
 
@@ -89,15 +90,16 @@ class Chat:
             schema: a JSON Schema, or a type that has one: the answer is one JSON text by it. Where it is cut
                 off, `Finished.reason` is not "end", and the turn is not kept.
             pattern: a regular expression (ECMA-262) that the whole answer matches.
+            grammar: a grammar in llama.cpp's notation (GBNF) that the whole answer is derived from.
 
         Raises:
             ModalityError: a part or `make` that the model does not read or make; before a token is computed.
             DoesNotFitError: the conversation does not fit into the context.
             MediaError: a picture, sound or clip cannot be read.
-            UsageError: a schema or pattern that cannot be honoured, a setting out of its range.
+            UsageError: a schema, pattern or grammar that cannot be honoured, a setting out of its range.
         """
         shape = None if schema is None else described(schema)[0]
-        return self._send(self._asked(parts, make, sampling, script, shape, pattern))
+        return self._send(self._asked(parts, make, sampling, script, shape, pattern, grammar))
 
     def ask(
         self,
@@ -107,6 +109,7 @@ class Chat:
         script: str = "",
         schema: Any = None,
         pattern: str | None = None,
+        grammar: str | None = None,
         best_of: int = 1,
         tools: Sequence[Callable[..., Any]] | Toolbox = (),
     ) -> Reply:
@@ -119,14 +122,15 @@ class Chat:
                 They run in this process: give it only what any answer may do.
 
         Raises:
-            IncompleteError: the answer was cut off inside of its JSON, or before it matched its pattern.
+            IncompleteError: the answer was cut off inside of its JSON, or before its pattern or grammar
+                matched.
         """
         shape, build = (None, None) if schema is None else described(schema)
-        asked = self._asked(parts, make, sampling, script, shape, pattern)
+        asked = self._asked(parts, make, sampling, script, shape, pattern, grammar)
         if tools:
             if asked.shape is not None or best_of != 1 or make not in (None, "text") or script:
                 raise UsageError(
-                    "tools do not combine with schema, pattern, best_of, script or media to make"
+                    "tools do not combine with schema, pattern, grammar, best_of, script or media to make"
                 )
             return self._with_tools(asked, tools if isinstance(tools, Toolbox) else Toolbox(tools))
         reply = gather(self._send(asked)) if best_of == 1 else self._best(asked, best_of)
@@ -140,7 +144,7 @@ class Chat:
         Raises:
             DoesNotFitError: conversation and answer do not fit into the context.
         """
-        asked = self._asked(parts, None, None, "", None, None)
+        asked = self._asked(parts, None, None, "")
         prompt, ids = self._prompt(asked.message), self._wiring.layout.text(answer)
         return scored(self._wiring, prompt, ids)
 
@@ -156,29 +160,36 @@ class Chat:
         make: Kind | None,
         sampling: SamplingOptions | None,
         script: str,
-        schema: Any,
-        pattern: str | None,
+        schema: Any = None,
+        pattern: str | None = None,
+        grammar: str | None = None,
     ) -> _Asked:
         message = Message("user", tuple(as_part(part) for part in parts))
         self._check_abilities(message, make)
         if not message.parts:
             raise UsageError("nothing was said; give at least one text, picture, sound or clip")
         settings = (sampling or SamplingOptions()).over(self.sampling)
-        return _Asked(message, make, settings, script, self._shape(make, schema, pattern))
+        return _Asked(message, make, settings, script, self._shape(make, schema, pattern, grammar))
 
-    def _shape(self, make: Kind | None, schema: Any, pattern: str | None) -> Callable[[], Matcher] | None:
-        if schema is None and pattern is None:
-            return None
-        if make not in (None, "text") or (schema is not None and pattern is not None):
-            raise UsageError(
-                "a schema or a pattern shapes text: give one of them, and no other modality to make"
-            )
+    def _shape(
+        self, make: Kind | None, schema: Any, pattern: str | None, grammar: str | None
+    ) -> Callable[[], Matcher] | None:
         languages = self._wiring.languages
-        made = (
-            partial(languages.pattern, pattern) if pattern is not None else partial(languages.schema, schema)
-        )
-        made()  # refuse what cannot be honoured before anything is computed
-        return made
+        given: list[Callable[[], Matcher]] = [
+            partial(compiled, what)
+            for compiled, what in (
+                (languages.schema, schema), (languages.pattern, pattern), (languages.grammar, grammar),
+            )
+            if what is not None
+        ]  # fmt: skip
+        if not given:
+            return None
+        if make not in (None, "text") or len(given) > 1:
+            raise UsageError(
+                "a schema, a pattern or a grammar shapes text: give one of them, and make no other modality"
+            )
+        given[0]()  # refuse what cannot be honoured before anything is computed
+        return given[0]
 
     def _send(self, asked: _Asked) -> Iterator[Event]:
         self._cancel.clear()

@@ -45,7 +45,7 @@ class Wiring:
 
     @cached_property
     def languages(self) -> Languages:
-        """Compiled schemas and patterns."""
+        """Compiled schemas, patterns and grammars."""
         return Languages(self.layout.tokenizer.piece, self.vocabulary)
 
     def defaults(self, kind: str) -> SamplingOptions:

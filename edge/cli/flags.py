@@ -69,6 +69,9 @@ Pattern = Annotated[
     str | None,
     typer.Option("--pattern", metavar="REGEX", help="Answer with text that matches this as a whole."),
 ]
+Grammar = Annotated[
+    Path | None, typer.Option("--grammar", metavar="FILE", help="Answer with text by this GBNF grammar.")
+]
 MaxTokens = Annotated[
     int | None, typer.Option("-n", "--max-tokens", metavar="N", min=1, help="New text tokens at most.")
 ]

@@ -45,6 +45,12 @@ class Request:
     as_json: bool
     schema: Any = None
     pattern: str | None = None
+    grammar: str | None = None
+
+    @property
+    def shaped(self) -> bool:
+        """Whether the answer is a document, whole or in vain."""
+        return any(given is not None for given in (self.schema, self.pattern, self.grammar))
 
 
 def command(
@@ -82,6 +88,7 @@ def command(
     stop: flags.Stops = None,
     schema: flags.Schema = None,
     pattern: flags.Pattern = None,
+    grammar: flags.Grammar = None,
     logprobs: flags.Logprobs = None,
     context: flags.Context = None,
     threads: flags.Threads = None,
@@ -108,6 +115,7 @@ def command(
         as_json=as_json,
         schema=None if schema is None else read_schema(schema),
         pattern=pattern,
+        grammar=None if grammar is None else read_text("--grammar", grammar),
     )
     if not request.parts:
         raise UsageError("the prompt is empty: add words, --image, --audio, --video, or pipe text in")
@@ -121,11 +129,19 @@ def command(
 def read_schema(path: Path) -> Any:
     """The JSON Schema in a file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NotFoundError(f"--schema {path} cannot be read: {error.strerror or error}") from error
+        return json.loads(read_text("--schema", path))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--schema {path} is not valid JSON: {error}") from error
+
+
+def read_text(flag: str, path: Path) -> str:
+    """What a file that a flag names holds."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise NotFoundError(f"{flag} {path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{flag} {path} is not text in UTF-8: {error}") from error
 
 
 def typed(words: list[str | None]) -> str:
@@ -158,8 +174,8 @@ def kind_of(target: str | None, make: Kind | None) -> Kind | None:
 
 def answer(model: Model, request: Request) -> None:
     """Stream one reply to where it was asked for."""
-    shaped = request.schema is not None or request.pattern is not None
-    quiet = request.as_json or request.target is not None or shaped  # a document is shown whole or not at all
+    # A document is shown whole or not at all.
+    quiet = request.as_json or request.target is not None or request.shaped
     folder = None if request.target is not None else Path.cwd()
     screen = Screen(None if quiet else sys.stdout, folder=folder, pictures=not quiet and sys.stdout.isatty())
     chat = model.chat(system=request.system)
@@ -173,19 +189,20 @@ def answer(model: Model, request: Request) -> None:
                 script=script,
                 schema=request.schema,
                 pattern=request.pattern,
+                grammar=request.grammar,
             )
         )
     if not quiet:
         screen.new_line()
     if shown.finished.reason == "cancelled":
         raise typer.Exit(INTERRUPTED)
-    if shaped and shown.finished.reason != "end":
+    if request.shaped and shown.finished.reason != "end":
         raise IncompleteError(
             f"the answer was cut off ({shown.finished.reason}) after "
             f"{shown.finished.usage.text_tokens} tokens, before it was whole: allow more with -n or -c, "
-            "or bound strings and arrays in the schema"
+            "or bound what it may repeat"
         )
-    if shaped and request.target is None and not request.as_json:
+    if request.shaped and request.target is None and not request.as_json:
         print(shown.text)
     if request.target is not None:
         deliver(shown, request)

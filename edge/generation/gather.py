@@ -46,8 +46,8 @@ def gather(events: Iterator[Event]) -> Reply:
 def incomplete(reply: Reply) -> IncompleteError:
     """The error of a reply that had to be a whole document and is none."""
     cures = {
-        "length": "allow more max_tokens, load a longer context, or bound strings and arrays in the schema",
-        "stop": "choose stop strings that the schema cannot write",
+        "length": "allow more max_tokens, load a longer context, or bound what the answer may repeat",
+        "stop": "choose stop strings that the answer cannot hold",
         "cancelled": "it was cancelled",
     }
     return IncompleteError(

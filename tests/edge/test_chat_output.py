@@ -1,4 +1,4 @@
-"""What a program asks of a reply: JSON by a schema, stop strings, bias, logprobs, best_of, scores."""
+"""What a program asks of a reply: schemas, grammars, stop strings, bias, logprobs, best_of, scores."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from edge.options import SamplingOptions
 from edge.vocabulary import NATIVE
 from tests.edge.test_chat import wired
 from tests.fakes import END, IMG, FakeEngine
+from tests.grammars import GRAMMARS, derives
 from tests.json_validator import valid
 
 SCHEMA = {
@@ -105,10 +106,28 @@ def test_a_pattern_holds_for_the_whole_answer() -> None:
     assert chat.ask("sure?", pattern="yes|no").text in ("yes", "no")
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", ["yes or no", "date", "settings", "nested"])
+def test_random_logits_write_text_by_the_grammar(name: str, seed: int) -> None:
+    source = GRAMMARS[name].source
+    chat = Chat(wired(NoisyEngine(seed, context_length=4096)))
+    reply = chat.ask("hi", grammar=source, sampling=sampled(seed=seed))
+    assert derives(source, reply.text)
+    assert chat.history[-1] == Message("assistant", (Text(reply.text),))
+
+
+def test_a_grammar_decides_what_the_answer_says() -> None:
+    chat, engine = talk([*b"- tea\n- milk\n", END])
+    assert chat.ask("list", grammar=GRAMMARS["list"].source).text == "- tea\n- milk\n"
+    engine.queue.extend([*b"tea\n", END])
+    assert chat.ask("list", grammar='root ::= "- milk" | "- beer\\n"').text in ("- milk", "- beer\n")
+
+
 @pytest.mark.parametrize(
     "asked",
     [{"schema": {"not": {}}}, {"pattern": "(?=a)"}, {"schema": {}, "make": "image"}, {"schema": complex},
-     {"schema": {}, "pattern": "a"}],
+     {"schema": {}, "pattern": "a"}, {"grammar": "root ::= root"}, {"grammar": b"root ::= root"},
+     {"grammar": 'root ::= "a"', "pattern": "a"}, {"grammar": 'root ::= "a"', "make": "audio"}],
 )  # fmt: skip
 def test_what_cannot_be_honoured_is_refused_before_anything_is_computed(asked: Any) -> None:
     chat, engine = talk()

@@ -15,6 +15,7 @@ import pytest
 
 from edge.cli import doctor
 from edge.media import audio, image
+from tests.grammars import derives
 
 EDGE = (sys.executable, "-m", "edge.cli.main")
 PNG, WAV = b"\x89PNG\r\n\x1a\n", b"RIFF"
@@ -302,6 +303,21 @@ def test_what_a_schema_file_cannot_say_is_a_usage_error(edge: Run) -> None:
     assert edge("run", "tiny", "hello", "--schema", "broken.json").returncode == 2
     assert edge("run", "tiny", "hello", "--schema", "none.json").returncode == 3
     assert edge("run", "tiny", "hello", "--pattern", "(?=a)").returncode == 2
+
+
+def test_a_grammar_file_shapes_the_answer(edge: Run) -> None:
+    source = 'root ::= "<" [a-z]{2,4} (" " root)? ">"'
+    (folder(edge) / "tags.gbnf").write_bytes(b"\xef\xbb\xbf" + source.encode())  # as some editors save it
+    done = edge("run", "tiny", "hello", "--grammar", "tags.gbnf", "-n", "200", "--seed", "3")
+    assert done.returncode == 0, done.stderr
+    assert derives(source, done.stdout.decode().removesuffix("\n"))
+    (folder(edge) / "broken.gbnf").write_text('root ::= "a"\n  item')
+    (folder(edge) / "bytes.gbnf").write_bytes(b"\xff")
+    broken = edge("run", "tiny", "hello", "--grammar", "broken.gbnf")
+    assert (broken.returncode, broken.stdout) == (2, b"")
+    assert b"line 2, column 7" in broken.stderr
+    assert edge("run", "tiny", "hello", "--grammar", "bytes.gbnf").returncode == 2
+    assert edge("run", "tiny", "hello", "--grammar", "none.gbnf").returncode == 3
 
 
 def test_patterns_stops_and_logprobs_of_a_run(edge: Run) -> None:

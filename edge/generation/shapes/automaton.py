@@ -138,12 +138,14 @@ def integers(low: int, high: int) -> Expression:
 
 
 def compiled(
-    expression: Expression, encoding: Callable[[int, int], Iterable[tuple[Range, ...]]] = utf8
+    expression: Expression,
+    encoding: Callable[[int, int], Iterable[tuple[Range, ...]]] = utf8,
+    most: int = MAX_STATES,
 ) -> Automaton:
     """The automaton of an expression.
 
     Raises:
-        UsageError: it is too large, or matches nothing.
+        UsageError: it needs more than `most` states, or matches nothing.
     """
     builder = _Builder(encoding)
     first, last = builder.fresh(), builder.fresh()
@@ -161,7 +163,7 @@ def compiled(
         for span, targets in reached.items():
             yield cuts[span], cuts[span + 1] - 1, builder.closure(targets)
 
-    return merged(explored(builder.closure([first]), moves, lambda held: last in held))
+    return merged(explored(builder.closure([first]), moves, lambda held: last in held, most))
 
 
 def both(one: Automaton, other: Automaton, *, but: bool = False) -> Automaton:
@@ -184,7 +186,10 @@ def both(one: Automaton, other: Automaton, *, but: bool = False) -> Automaton:
 
 
 def explored(
-    start: Key, moves: Callable[[Key], Iterable[tuple[int, int, Key]]], ends: Callable[[Key], bool]
+    start: Key,
+    moves: Callable[[Key], Iterable[tuple[int, int, Key]]],
+    ends: Callable[[Key], bool],
+    most: int = MAX_STATES,
 ) -> Automaton:
     """The automaton of all that can be reached from `start` and can reach an end."""
     number: dict[Key, int] = {start: 1}
@@ -197,13 +202,11 @@ def explored(
                 waiting.append(target)
             row[low : high + 1] = [number[target]] * (high + 1 - low)
         rows.append(row)
-        if len(rows) > MAX_STATES:
-            raise UsageError(f"a pattern or length needs more than {MAX_STATES} states; make it simpler")
+        if len(rows) > most:
+            raise UsageError(f"a pattern or length needs more than {most} states; make it simpler")
     table = np.array(rows, dtype=np.int32)
     accepts = np.array([False, *(ends(key) for key in waiting)])
-    alive, before = accepts.copy(), -1
-    while (count := int(alive.sum())) != before:
-        alive, before = alive | alive[table].any(axis=1), count
+    alive = _reaching(rows, accepts)
     if not alive[1]:
         raise UsageError("a pattern, length or range in the schema matches nothing")
     table[~alive[table]] = 0
@@ -212,6 +215,22 @@ def explored(
     renamed[kept] = np.arange(1, len(kept) + 1)
     kept = np.concatenate(([0], kept))
     return Automaton(renamed[table[kept]], accepts[kept], 1)
+
+
+def _reaching(rows: list[list[int]], ends: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which states can reach an end."""
+    sources = defaultdict(list)
+    for state, row in enumerate(rows):
+        for target in set(row):
+            sources[target].append(state)
+    found = ends.copy()
+    waiting = np.flatnonzero(ends).tolist()
+    while waiting:
+        for state in sources[waiting.pop()]:
+            if not found[state]:
+                found[state] = True
+                waiting.append(state)
+    return found
 
 
 def merged(automaton: Automaton) -> Automaton:

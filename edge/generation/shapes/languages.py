@@ -1,6 +1,7 @@
 """The languages that replies of one model were held to, each compiled once.
 
-Job: from a schema or a pattern to a matcher over this model's text ids; the last few stay compiled.
+Job: from a schema, a pattern or a grammar to a matcher over this model's text ids; the last few stay
+compiled.
 Ignorance: Python types, chat, engines.
 """
 
@@ -11,7 +12,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from edge.generation.shapes import json_schema, pattern
+from edge.errors import UsageError
+from edge.generation.shapes import grammar, json_schema, pattern
 from edge.generation.shapes.automaton import compiled
 from edge.generation.shapes.masks import Language, Matcher, Pieces
 from edge.generation.shapes.pushdown import Machine, Terminal
@@ -44,6 +46,16 @@ class Languages:
         """
         made = ("pattern", text)
         return self._matcher(made, lambda: Machine(Terminal(compiled(pattern.parse(text, whole=True)))))
+
+    def grammar(self, text: str) -> Matcher:
+        """Text that a grammar in GBNF derives from its rule `root`.
+
+        Raises:
+            UsageError: the grammar cannot be honoured.
+        """
+        if not isinstance(text, str):
+            raise UsageError(f"the grammar is {type(text).__name__}, expected its text in GBNF")
+        return self._matcher(("grammar", text), lambda: grammar.machine(text))
 
     def _matcher(self, key: tuple[str, str], make: Callable[[], Machine]) -> Matcher:
         if key not in self._kept:

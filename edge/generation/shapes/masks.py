@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge.errors import UsageError
 from edge.generation.shapes.automaton import Automaton
-from edge.generation.shapes.pushdown import DONE, Frame, Head, Machine, State, Terminal
+from edge.generation.shapes.pushdown import DONE, Head, Machine, Rest, State, Terminal
 
 Ids = NDArray[np.int32]
 _OPEN = 1 << 30
@@ -146,8 +146,8 @@ class Language:
 
     def __init__(self, machine: Machine, pieces: Pieces) -> None:
         self.machine, self.pieces = machine, pieces
-        self._masks: dict[tuple[frozenset[tuple[Place, Frame | None]], bool], Mask] = {}
-        self._fits: dict[tuple[int, Frame | None], tuple[tuple[bytes, ...], NDArray[np.bool_]]] = {}
+        self._masks: dict[tuple[frozenset[tuple[Place, Rest]], bool], Mask] = {}
+        self._fits: dict[tuple[int, Rest], tuple[tuple[bytes, ...], NDArray[np.bool_]]] = {}
         self._bytes = 0
 
     def mask(self, state: State) -> Mask:
@@ -174,11 +174,11 @@ class Language:
         ids = parts[0] if len(parts) == 1 else np.unique(np.concatenate([_NONE, *parts]))
         if not len(ids) and not state.complete:
             raise UsageError(
-                "this model's vocabulary cannot write what the schema or pattern needs next; change it"
+                "this model's vocabulary cannot write what the schema, pattern or grammar needs; change it"
             )
         return Mask(ids, state.complete)
 
-    def _fitting(self, rests: tuple[bytes, ...], after: Frame | None) -> NDArray[np.bool_]:
+    def _fitting(self, rests: tuple[bytes, ...], after: Rest) -> NDArray[np.bool_]:
         """Which of the rests of pieces can be said after a terminal."""
         key = (id(rests), after)
         if key not in self._fits or self._fits[key][0] is not rests:
