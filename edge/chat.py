@@ -18,7 +18,9 @@ from typing import Any, get_args
 
 import numpy as np
 
-from edge.errors import DoesNotFitError, IncompleteError, ModalityError, UsageError
+from edge import abilities
+from edge.abilities import kind_of
+from edge.errors import DoesNotFitError, IncompleteError, UsageError
 from edge.events import (
     Event,
     Finished,
@@ -41,7 +43,6 @@ from edge.tools import Toolbox, read_native, read_protocol, told
 from edge.wiring import Wiring, scored
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-_WORDS = {"text": "text", "image": "pictures", "audio": "sound", "video": "video"}
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class Chat:
         grammar: str | None = None,
     ) -> _Asked:
         message = Message("user", tuple(as_part(part) for part in parts))
-        self._check_abilities(message, make)
+        abilities.check(self._wiring, message, make)
         if not message.parts:
             raise UsageError("nothing was said; give at least one text, picture, sound or clip")
         settings = (sampling or SamplingOptions()).over(self.sampling)
@@ -351,32 +352,10 @@ class Chat:
         if isinstance(part, Text):
             return part.text
         if part not in self._spans:
-            self._spans[part] = self._wiring.frontends[_kind(part)].encode(part)
+            self._spans[part] = self._wiring.frontends[kind_of(part)].encode(part)
         return self._spans[part]
 
     # --- checks and the history -------------------------------------------------------------------
-
-    def _check_abilities(self, message: Message, make: Kind | None) -> None:
-        wiring = self._wiring
-        for part in message.parts:
-            if _kind(part) not in wiring.reads:
-                raise self._unable("read", _kind(part), wiring.reads)
-        if make is not None and make not in wiring.makes:
-            raise self._unable("make", make, wiring.makes)
-
-    def _unable(self, verb: str, kind: str, able: frozenset[str]) -> ModalityError:
-        if not self._wiring.frontends and self._wiring.vocabulary.blocks:  # a native .gguf by itself
-            return ModalityError(
-                f"{self._wiring.name} was loaded as a decoder alone, and a decoder alone does not {verb} "
-                f"{_WORDS[kind]}; load the bundle folder it belongs to, with its codecs"
-            )
-        known = " and ".join(_WORDS[k] for k in _WORDS if k in able)
-        still = " (an animation given as a picture shows its first frame)" if kind == "video" else ""
-        return ModalityError(
-            f"{self._wiring.name} does not {verb} {_WORDS[kind]}, it {verb}s {known or 'nothing'}"
-            f"{still if verb == 'read' and 'image' in able else ''}; "
-            "choose a model that does: `edge list` shows what is installed, `edge show` what it can"
-        )
 
     def _check_room(self, length: int, make: Kind | None) -> None:
         block = None if make is None or make == "text" else self._wiring.vocabulary.block(make)
@@ -399,7 +378,3 @@ class Chat:
         answer = Message("assistant", tuple(router.parts) or (Text(""),))
         self._said[answer] = TokenSegment(tuple(router.ids))
         self.history += [message, answer]
-
-
-def _kind(part: Part) -> str:
-    return type(part).__name__.lower()
