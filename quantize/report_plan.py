@@ -37,7 +37,7 @@ def front(plan: Plan) -> str:
     """The least divergence by size as an <svg>; a paler dot is slower, the ring is the chosen one."""
     points = (*plan.front, plan.point)
     x = _Axis([p.bytes / 1e6 for p in points], _LEFT, _WIDE - 20, log=False)
-    y = _Axis([_shown(p.divergence) for p in points], _HIGH - _BELOW, 14, log=True)
+    y = _Axis([_shown(p.divergence) for p in points], _HIGH - _BELOW, 32, log=True)
     speed = _Axis([p.tokens_per_second for p in points], 0.25, 1.0, log=False)
     dots = "".join(
         f'<circle cx="{x(p.bytes / 1e6):.1f}" cy="{y(_shown(p.divergence)):.1f}" r="5" fill="{_DOT}" '
