@@ -16,8 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 import edge
 from edge import atomic, hardware
+from edge.media import video
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "speed.json"
@@ -41,22 +44,19 @@ def spoken(model: edge.Model, seed: int) -> float:
     return model.speak("seven green birds are sitting on the old house", seed=seed).seconds
 
 
-def transcribed(model: edge.Model, _: int) -> float:
-    path = HERE / "media" / "question.wav"
-    model.transcribe(path)
-    return seconds_of(path)
-
-
-def watched(model: edge.Model, _: int) -> float:
-    model.describe(HERE / "media" / "clip.webp")
-    return 1.0
-
-
-def seconds_of(path: Path) -> float:
+def transcribed(model: edge.Model, seed: int) -> float:
     import soundfile
 
-    known = soundfile.info(path)
-    return float(known.frames / known.samplerate)
+    samples, rate = soundfile.read(HERE / "media" / "question.wav", dtype="float32")
+    shifted = np.roll(samples, seed * rate // 50)  # another sound every time: no cache knows it
+    model.transcribe(edge.Audio(shifted, sample_rate=rate))
+    return float(len(samples) / rate)
+
+
+def watched(model: edge.Model, seed: int) -> float:
+    frames = video.read(HERE / "media" / "clip.webp").frames
+    model.describe(edge.Video(np.roll(frames, seed, axis=2)))  # another clip every time
+    return 1.0
 
 
 TASKS = {

@@ -1,6 +1,6 @@
 """Rows of ids into batches of like lengths.
 
-Job: how much room a row takes, where a sorted list is cut, the padded arrays. Ignorance: models, losses.
+Job: how much room a row takes, where a sorted list is cut. Ignorance: what rows hold beside ids, models, losses.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from edge.engines.onnx_engine import PAST, PRESENT
 from edge.errors import UsageError
 from quantize.checkpoint import Checkpoint
 from quantize.tensor_names import Shape
@@ -46,8 +47,8 @@ def config(checkpoint: Checkpoint, graph: str, ends: tuple[int, ...]) -> dict[st
     require_end(checkpoint.name, ends)
     shape, given = Shape.of(checkpoint.config), checkpoint.config
     kinds = ("key", "value")
-    past = {f"past_{kind}_names": f"past_key_values.%d.{kind}" for kind in kinds}
-    present = {f"present_{kind}_names": f"present.%d.{kind}" for kind in kinds}
+    past = {f"past_{kind}_names": f"{PAST}%d.{kind}" for kind in kinds}
+    present = {f"present_{kind}_names": f"{PRESENT}%d.{kind}" for kind in kinds}
     pad, length = given.get("pad_token_id"), checkpoint.context_length
     bos = given.get("bos_token_id")
     return {

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from edge.engines.onnx_engine import PAST, PRESENT
 from edge.errors import IntegrityError, UsageError
 from quantize import onnx_blocks, onnx_rope, tensor_names
 from quantize.checkpoint import Checkpoint
@@ -241,14 +242,14 @@ class _Decoder:
         """The layer's keys and values so far, (batch, heads, length, head width)."""
         heads, width = self._shape.kv_heads, self._shape.head_width
         sizes = ["batch", heads, "past", width]
-        names = (f"past_key_values.{i}.key", f"past_key_values.{i}.value")
+        names = (f"{PAST}{i}.key", f"{PAST}{i}.value")
         key, value = (self._graph.input(name, TensorProto.FLOAT, sizes) for name in names)
         return key, value
 
     def _attention(self, i: int, inputs: tuple[str, ...]) -> str:
         graph, shape = self._graph, self._shape
         sizes = ["batch", shape.kv_heads, "total", shape.head_width]
-        names = (f"present.{i}.key", f"present.{i}.value")
+        names = (f"{PRESENT}{i}.key", f"{PRESENT}{i}.value")
         present = [graph.output(name, TensorProto.FLOAT, sizes) for name in names]
         return graph.contrib("GroupQueryAttention", inputs, [f"blk.{i}.attended", *present], do_rotary=1,
                              num_heads=shape.heads, kv_num_heads=shape.kv_heads)  # fmt: skip

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.engines.onnx_engine import PAST, PRESENT
 from edge.onnx_session import OnnxSession
 from quantize.rows import Ids
-
-_PAST, _PRESENT = "past_key_values.", "present."
 
 
 class OnnxModel:
@@ -24,10 +23,10 @@ class OnnxModel:
         """`chunk` positions per call. Raises: as `OnnxSession`."""
         self._session = OnnxSession(path, threads=threads, external=True, patterns=False)
         shapes, self._chunk = self._session.shapes(), chunk
-        sizes = {name: (shape[1], shape[3]) for name, shape in shapes.items() if name.startswith(_PAST)}
+        sizes = {name: (shape[1], shape[3]) for name, shape in shapes.items() if name.startswith(PAST)}
         self._empty = {n: np.zeros((1, int(h), 0, int(w)), np.float32) for n, (h, w) in sizes.items()}
         self._past: dict[str, NDArray[Any]] = self._empty
-        self._outputs = ["logits", *(name.replace(_PAST, _PRESENT) for name in self._empty)]
+        self._outputs = ["logits", *(name.replace(PAST, PRESENT) for name in self._empty)]
         self.vocabulary = int(shapes["logits"][2])
 
     def feed(self, ids: Ids, start: int) -> NDArray[np.float32]:

@@ -1,11 +1,14 @@
-"""What every engine refuses before it computes: a closed model, a sequence it has not, too many tokens.
+"""What every engine refuses before it computes: a closed model, a sequence it has not, no tokens or too many.
 
 Job: one wording for all engines. Ignorance: the engines.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edge.errors import DoesNotFitError, EngineError
+from edge.segments import Segment
 
 CLOSED = "the model is closed; load it again"
 
@@ -16,6 +19,14 @@ def require_open(alive: bool, sequence: int, sequences: int) -> None:
         raise EngineError(CLOSED)
     if sequence >= sequences:
         raise EngineError(f"sequence {sequence} was asked for, but the engine has {sequences}")
+
+
+def tokens_of(segments: Sequence[Segment]) -> int:
+    """How many tokens the segments hold. Raises: EngineError: none."""
+    total = sum(len(segment) for segment in segments)
+    if total == 0:
+        raise EngineError("nothing to feed: the segments are empty")
+    return total
 
 
 def require_room(held: int, count: int, context_length: int, sequence: int) -> None:

@@ -97,9 +97,7 @@ class LlamaCppEngine:
     def feed(self, segments: Sequence[Segment], *, sequence: int = 0) -> Logits:
         """Append segments to a sequence; the logits after the last token, (vocab,)."""
         self._alive(sequence)
-        total = sum(len(segment) for segment in segments)
-        if total == 0:
-            raise EngineError("nothing to feed: the segments are empty")
+        total = guards.tokens_of(segments)
         self._check_room(total, sequence)
         self._look_around()
         left = total

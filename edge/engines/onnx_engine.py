@@ -29,7 +29,7 @@ from edge.segments import EmbeddingSegment, Segment, TokenSegment
 
 DEFAULT_CONTEXT = 2048  # tokens per sequence
 _F32 = 4  # bytes of one cached value
-_PAST, _PRESENT = "past_key_values.", "present."
+PAST, PRESENT = "past_key_values.", "present."  # how the caches' inputs and outputs begin
 _OTHERS = {"input_ids", "attention_mask"}
 _ABSENT = -1  # the id that stands for a row of embeddings
 
@@ -76,9 +76,7 @@ class OnnxEngine:
     def feed(self, segments: Sequence[Segment], *, sequence: int = 0) -> Logits:
         """Append segments to a sequence; the logits after the last token, (vocab,)."""
         self._alive(sequence)
-        total = sum(len(segment) for segment in segments)
-        if total == 0:
-            raise EngineError("nothing to feed: the segments are empty")
+        total = guards.tokens_of(segments)
         self._check_room(total, sequence)
         logits: Logits
         for segment in segments:
@@ -141,7 +139,7 @@ class OnnxEngine:
     def _read_graph(self, chosen: EngineOptions) -> None:
         """Sizes, from the graph's inputs and outputs."""
         shapes = self._session.shapes()
-        caches = {name: _sizes(shape, 1, 3) for name, shape in shapes.items() if name.startswith(_PAST)}
+        caches = {name: _sizes(shape, 1, 3) for name, shape in shapes.items() if name.startswith(PAST)}
         (vocabulary,), (width,) = _sizes(shapes.get("logits"), 2), _sizes(shapes.get("inputs_embeds"), 2)
         known = set(self._session.inputs) == _OTHERS | set(caches)
         length = self._session.metadata.get("edge.context_length", "")
@@ -213,7 +211,7 @@ class OnnxEngine:
         for name, cache in self._caches.items():
             rows = cache[first : first + count]
             binding.reads(name, rows)
-            binding.writes(name.replace(_PAST, _PRESENT), rows)
+            binding.writes(name.replace(PAST, PRESENT), rows)
         if not fresh:
             self._bindings[first, count] = binding
         return binding

@@ -6,11 +6,13 @@ to be read side by side. Ignorance: the model. Differences are reported, not jud
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+from edge.messages import Audio
 from models.data import items
 from models.data.sounds import voices
-from models.data.sounds.voices import VOICES, is_woman
+from models.data.sounds.voices import VOICES, Delivery, is_woman
 from models.data.tasks.desk import capital_sentence
 from models.evaluation.exam import GREEDY, Exam, heard
 from models.evaluation.rows import Row, ratio_of_pairs, share
@@ -30,9 +32,8 @@ def speech(exam: Exam) -> list[Row]:
         scored = []
         for number in exam.numbers(0.1):
             spoken, _ = items.speech(number, exam.corpus, "heldout")
-            for voice in (v for v in VOICES["heldout"] if is_woman(v) == women):
-                samples = voices.say(spoken.text, replace(spoken.delivery, voice=voice))
-                told = exam.model.transcribe(heard(samples), sampling=GREEDY)
+            for sound in _said(spoken.text, spoken.delivery, women):
+                told = exam.model.transcribe(sound, sampling=GREEDY)
                 scored.append((word_errors(spoken.text, told), len(spoken.text.split())))
         rows.append(ratio_of_pairs(f"speech of {group}: word errors", scored, "less"))
     return rows
@@ -44,12 +45,17 @@ def moods(exam: Exam) -> list[Row]:
         hits = []
         for number in exam.numbers(0.1):
             spoken, _ = items.mood(number, exam.corpus, "heldout")
-            for voice in (v for v in VOICES["heldout"] if is_woman(v) == women):
-                samples = voices.say(spoken.text, replace(spoken.delivery, voice=voice))
-                told = exam.answer(heard(samples), exam.request("emotion", number))
+            for sound in _said(spoken.text, spoken.delivery, women):
+                told = exam.answer(sound, exam.request("emotion", number))
                 hits.append(told == capital_sentence(spoken.emotion))
         rows.append(share(f"emotion in voices of {group}", hits))
     return rows
+
+
+def _said(text: str, delivery: Delivery, women: bool) -> Iterator[Audio]:
+    """The same words in the same way, by every unheard voice of the group."""
+    for voice in (v for v in VOICES["heldout"] if is_woman(v) == women):
+        yield heard(voices.say(text, replace(delivery, voice=voice)))
 
 
 def names(exam: Exam) -> list[Row]:
