@@ -54,6 +54,7 @@ class _Asked:
     sampling: SamplingOptions
     script: str = ""
     shape: Callable[[], Matcher] | None = None
+    previews: int = 0
 
 
 class Chat:
@@ -81,6 +82,7 @@ class Chat:
         schema: Any = None,
         pattern: str | None = None,
         grammar: str | None = None,
+        previews: int = 0,
     ) -> Iterator[Event]:
         """Say something and stream the answer; `Finished` comes last.
 
@@ -92,6 +94,8 @@ class Chat:
                 off, `Finished.reason` is not "end", and the turn is not kept.
             pattern: a regular expression (ECMA-262) that the whole answer matches.
             grammar: a grammar in llama.cpp's notation (GBNF) that the whole answer is derived from.
+            previews: how often, at most, `MediaProgress` shows a picture before it is finished; each time
+                costs one decoding of it.
 
         Raises:
             ModalityError: a part or `make` that the model does not read or make; before a token is computed.
@@ -100,7 +104,8 @@ class Chat:
             UsageError: a schema, pattern or grammar that cannot be honoured, a setting out of its range.
         """
         shape = None if schema is None else described(schema)[0]
-        return self._send(self._asked(parts, make, sampling, script, shape, pattern, grammar))
+        asked = self._asked(parts, make, sampling, script, shape, pattern, grammar)
+        return self._send(replace(asked, previews=previews))
 
     def ask(
         self,
@@ -260,7 +265,9 @@ class Chat:
     def _router(self, asked: _Asked) -> Router:
         wiring = self._wiring
         stops = checked(self._options("text", asked.make, asked.sampling)).stop or ()
-        return Router(wiring.layout.tokenizer, wiring.vocabulary, wiring.frontends, stops=stops)
+        return Router(
+            wiring.layout.tokenizer, wiring.vocabulary, wiring.frontends, stops=stops, previews=asked.previews
+        )
 
     def _run(self, router: Router, request: Request, message: Message | None) -> Iterator[Event]:
         """Events of one reply; committed with its message, where there is one."""

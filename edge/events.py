@@ -58,13 +58,14 @@ class VideoMade:
     ids: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MediaProgress:
     """A medium is being made: `done` of `total` tokens (total is None where the model decides)."""
 
     kind: Literal["image", "audio", "video"]
     done: int
     total: int | None
+    preview: NDArray[np.uint8] | None = None  # (rows, width, 3): a picture's upper part, where asked for
 
 
 @dataclass(frozen=True)

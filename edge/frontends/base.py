@@ -6,7 +6,10 @@ Job: the contract of a media frontend. Ignorance: knows nothing of engines, chat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge.segments import Segment
 
@@ -28,3 +31,12 @@ class Frontend(Protocol):
         Raises:
             ModalityError: this frontend only reads.
         """
+
+
+@runtime_checkable
+class Previews(Frontend, Protocol):
+    """A frontend that can show a medium before it is finished."""
+
+    def preview(self, ids: Sequence[int]) -> NDArray[np.uint8] | None:
+        """Pixels (rows, width, 3) of what the first ids of a span already settle; None where they settle
+        nothing."""

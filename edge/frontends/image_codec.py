@@ -68,6 +68,19 @@ class ImageCodec:
         pixels: NDArray[np.uint8] = np.rint(np.nan_to_num(planes).clip(0, 1) * 255).astype(np.uint8)
         return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
+    def preview(self, ids: Sequence[int]) -> NDArray[np.uint8] | None:
+        """Pixels (rows, width, 3) of the finished rows of codes; None before the first is full.
+
+        What is not known yet is filled with the last code and cut off: on pico it moves the pixels above by
+        less than one step of 255 on average.
+        """
+        wide = self.side // _PATCH
+        rows = len(ids) // wide
+        if not rows:
+            return None
+        filled = (*ids, *[ids[-1]] * (wide * wide - len(ids)))
+        return self.decode(filled)[: rows * _PATCH]
+
     def close(self) -> None:
         """Free native memory."""
         self._graphs.close()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.engines.base import Tokenizer
 from edge.events import (
@@ -29,7 +30,7 @@ from edge.events import (
     Usage,
     VideoMade,
 )
-from edge.frontends.base import Frontend
+from edge.frontends.base import Frontend, Previews
 from edge.generation.constraints import Kind
 from edge.generation.decode import Step, Stop
 from edge.generation.stopping import StopFilter
@@ -54,6 +55,7 @@ class Router:
     parts: list[Part] = field(default_factory=list)
     counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(get_args(Kind), 0))
     stops: Sequence[str] = ()
+    previews: int = 0  # of one picture, at most
 
     def __post_init__(self) -> None:
         self._filter = StopFilter(self.stops)
@@ -168,7 +170,19 @@ class Router:
     def _progress(self, kind: Kind) -> MediaProgress:
         block = self._block(kind)
         total = None if block.frame is not None else block.span
-        return MediaProgress(block.kind, len(self._span) - 1, total)
+        return MediaProgress(block.kind, len(self._span) - 1, total, self._preview(kind, total))
+
+    def _preview(self, kind: Kind, total: int | None) -> NDArray[np.uint8] | None:
+        """What is settled of a picture, at even distances; never of a whole one."""
+        ids, frontend = self._span[1:], self.frontends.get(kind)
+        if not self.previews or not ids or not total or len(ids) >= total:
+            return None
+        if len(ids) % -(-total // (self.previews + 1)) or not isinstance(frontend, Previews):
+            return None
+        began = time.perf_counter()
+        seen = frontend.preview(ids)
+        self._decode_seconds += time.perf_counter() - began
+        return seen
 
     def _block(self, kind: Kind) -> MediaBlock:
         return next(block for block in self.vocabulary.blocks if block.kind == kind)

@@ -55,6 +55,16 @@ def test_ids_become_a_picture_of_64_pixels(codecs: Path) -> None:
     assert pixels.std() > 0
 
 
+def test_a_preview_is_the_finished_rows_of_a_picture_and_ends_as_the_whole(codecs: Path) -> None:
+    codec = image_codec(codecs)
+    ids = codec.encode(Image(noise())).ids[1:-1]
+    assert codec.preview(ids[:7]) is None
+    begun = codec.preview(ids[:31])
+    assert begun is not None
+    assert (begun.shape, begun.dtype) == ((24, 64, 3), np.uint8)
+    assert np.array_equal(codec.preview(ids), codec.decode(ids))
+
+
 def test_the_codec_sees_what_the_graph_sees(codecs: Path) -> None:
     pixels = noise(64, 64)
     plain = OnnxSession(codecs / "image_encoder.onnx")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pytest
+from numpy.typing import NDArray
 
 from edge.events import AudioChunk, Event, Finished, ImageMade, MediaProgress, TextDelta, VideoMade
 from edge.generation.decode import Step, Stop
@@ -104,6 +106,30 @@ def test_progress_counts_up_to_the_span() -> None:
     assert progress[0] == (0, 64)
     assert progress[-1] == (64, 64)
     assert progress == sorted(progress)
+
+
+class Sketching(FakeFrontend):
+    """Settles one row of pixels per eight codes."""
+
+    def preview(self, ids: Sequence[int]) -> NDArray[np.uint8] | None:
+        return np.zeros((len(ids) // 8, 8, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen"), [(0, []), (1, [32]), (3, [16, 32, 48]), (12, [20, 40, 60]), (99, [*range(4, 64, 4)])]
+)
+def test_a_picture_is_shown_while_it_is_drawn_at_most_as_often_as_asked(asked: int, seen: list[int]) -> None:
+    router = Router(ByteTokenizer(), NATIVE, {"image": Sketching(NATIVE.blocks[0])}, previews=asked)
+    events = [e for e in router.events([*PICTURE, *finish()]) if isinstance(e, MediaProgress)]
+    shown = {e.done: e.preview.shape for e in events if e.preview is not None}
+    assert shown == {done: (done // 8, 8, 3) for done in seen}
+
+
+def test_no_preview_of_a_sound_nor_by_a_frontend_that_has_none() -> None:
+    sounds = Router(ByteTokenizer(), NATIVE, {"audio": Sketching(NATIVE.blocks[1])}, previews=3)
+    plain = Router(ByteTokenizer(), NATIVE, {"image": FakeFrontend(NATIVE.blocks[0])}, previews=3)
+    events = [*sounds.events([*SOUND, *finish()]), *plain.events([*PICTURE, *finish()])]
+    assert all(e.preview is None for e in events if isinstance(e, MediaProgress))
 
 
 def test_usage_counts_each_modality_and_the_ids_leave_out_the_end() -> None:
