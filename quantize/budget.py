@@ -21,6 +21,7 @@ from edge.formats.gguf import GgufHeader
 from quantize import knapsack, memory, recipes
 from quantize.knapsack import Table
 from quantize.recipes import Recipe
+from quantize.rotation import Kept
 from quantize.sensitivity import Sensitivity
 from quantize.tensor_groups import Group
 
@@ -91,6 +92,7 @@ class Plan:
     point: Point
     front: tuple[Point, ...]  # the least divergence by size, without a price on time
     correction: float  # measured over summed divergence of this mixture; 1 before it is measured
+    rotation: Kept | None = None  # what was tried before, and whether these weights are rotated
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ Ignorance: how anything is quantized.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,6 +37,9 @@ def quantize_command(
     ] = None,
     max_ram: Annotated[str | None, typer.Option(help="Most memory while it runs: 2GB.")] = None,
     context: Annotated[int, typer.Option(help="Tokens of context that --max-ram counts.")] = 4096,
+    rotate: Annotated[
+        str, typer.Option(help="auto: try rotated weights, keep them where the measured KL falls; or off.")
+    ] = "off",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, write no bundle.")] = False,
     heldout: Annotated[Path | None, typer.Option(help="Held-out ids and media (npz).")] = None,
     calibration: Annotated[Path | None, typer.Option(help=_CALIBRATION_HELP)] = None,
@@ -51,7 +54,7 @@ def quantize_command(
     from quantize import pipeline
 
     goal = _goal(recipe, max_size, max_kl, max_ram, context)
-    options = pipeline.Options(heldout, calibration, imatrix, strict_codecs, goal, format)
+    options = pipeline.Options(heldout, calibration, imatrix, strict_codecs, goal, format, rotate)
     if dry_run and goal is None:
         raise UsageError("--dry-run plans --max-size, --max-kl or --max-ram; a recipe has nothing to plan")
     with _progress() as show:
@@ -96,9 +99,11 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
     )
     output.console().print(
         f"{plan.goal}: {size(point.bytes)}, expected KL {point.divergence:.4f} nats (measured on calibrating "
-        f"rows: ×{plan.correction:.2f} of the sum), about {point.tokens_per_second:.0f} tokens/s\n"
-        "The least KL by size:"
+        f"rows: ×{plan.correction:.2f} of the sum), about {point.tokens_per_second:.0f} tokens/s"
     )
+    if plan.rotation:
+        output.console().print(f"rotation: {told_rotation(asdict(plan.rotation))}")
+    output.console().print("The least KL by size:")
     after = next((i for i, p in enumerate(plan.front) if p.bytes > point.bytes), len(plan.front))
     front = [("", p) for p in plan.front]
     front.insert(after, ("this plan", point))
@@ -141,6 +146,8 @@ def _print(report: Report) -> None:
     ]
     table(("part", "before", "after", "ratio", "stored as"), rows)
     out.print(f"importance matrix: {report.importance}")
+    for kind, kept in report.rotation.items():
+        out.print(f"rotation of {kind}: {told_rotation(kept)}")
     if not report.quality:
         out.print(f"quality: {report.quality_note}")
         return
@@ -154,6 +161,13 @@ def _print(report: Report) -> None:
             for name, q in report.qualities.items()
         ],
     )  # fmt: skip
+
+
+def told_rotation(kept: Mapping[str, Any]) -> str:
+    """Which was kept, the divergence of each on calibrating rows, and what was left out."""
+    tried = ", ".join(f"{name} {nats:.5f}" for name, nats in kept["divergence"].items())
+    left = "".join(f"; {name} was not tried: {why}" for name, why in kept["left_out"].items())
+    return f"{kept['name']} kept (KL on calibrating rows: {tried}{left})"
 
 
 def ranged(quality: Quality, name: str, form: str) -> str:

@@ -6,6 +6,9 @@ Ignorance: how any of them is written, how good they are.
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import EngineError
@@ -24,12 +27,22 @@ from quantize import (
 )
 from quantize.checkpoint import Checkpoint
 from quantize.datasets import Datasets
+from quantize.gguf_source import GgufSource
 from quantize.mixture import Mixture
-from quantize.onnx_export import OnnxRecipe
 from quantize.preparation import Run
 
 GGUF, GRAPH, VOCABULARY = "decoder.gguf", "decoder.onnx", "vocabulary.gguf"
 _SOURCE = f"{bundle.WORK}/source.gguf"
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a decoder is written from: the weights as they are, or rotated."""
+
+    checkpoint: Checkpoint | GgufSource
+    source: Path  # the same as a float GGUF
+    imatrix: Path | None  # of these very weights
+    mixture: Mixture | None = None  # the types by tensor, where a goal chose them
 
 
 def write_source(run: Run, folder: Path) -> Path:
@@ -84,31 +97,43 @@ def write_importance(run: Run, folder: Path, source: Path, chosen: Datasets) -> 
     return f"gathered on {chosen.calibrating.tokens} ids: {chosen.calibrated_on}{aside}"
 
 
-def write(run: Run, folder: Path, source: Path, mixed: Mixture | None) -> dict[str, str]:
-    """All files of the decoders, by role."""
-    files = _write_gguf(run, folder, source, mixed) if run.gguf else {}
-    return files | (_write_onnx(run, folder, run.onnx) if run.onnx else {})
+def write(run: Run, folder: Path, forms: Mapping[str, Form]) -> dict[str, str]:
+    """All files of the decoders, by role; `forms` by format."""
+    files = _write_gguf(run, folder, forms["gguf"]) if run.gguf else {}
+    return files | (_write_onnx(run, folder, forms["onnx"]) if run.onnx else {})
 
 
-def _write_gguf(run: Run, folder: Path, source: Path, mixed: Mixture | None) -> dict[str, str]:
+def trial(run: Run, folder: Path, form: Form, kind: str) -> Path:
+    """One decoder alone, in a folder for files, of a format."""
+    if kind == "onnx":
+        assert isinstance(form.checkpoint, Checkpoint)
+        assert run.onnx is not None
+        onnx_export.write(form.checkpoint, folder / GRAPH, run.onnx, run.progress)
+        return folder / GRAPH
+    types, recipe = (form.mixture.types, form.mixture.recipe) if form.mixture else (None, run.recipe)
+    llama_quantize.write(form.source, folder / GGUF, recipe, run.progress, form.imatrix, types)
+    return folder / GGUF
+
+
+def _write_gguf(run: Run, folder: Path, form: Form) -> dict[str, str]:
     """Quantize, where the recipe or the mixture does; the file, and what its types were chosen by."""
-    files, matrix = {manifests.GGUF: GGUF}, folder / importance.FILE_NAME
-    if matrix.is_file():
-        files["importance"] = matrix.name
+    files = {manifests.GGUF: GGUF}
+    if form.imatrix:
+        files["importance"] = importance.FILE_NAME
+        if form.imatrix.parent != folder:
+            shutil.copyfile(form.imatrix, folder / importance.FILE_NAME)
     if not run.recipe.streamed:
-        imatrix, types = matrix if matrix.is_file() else None, mixed.types if mixed else None
-        llama_quantize.write(source, folder / GGUF, run.recipe, run.progress, imatrix, types)
-    if mixed:
-        sensitivity.keep(folder / sensitivity.FILE_NAME, mixed.known)
+        trial(run, folder, form, "gguf")
+    if form.mixture:
+        sensitivity.keep(folder / sensitivity.FILE_NAME, form.mixture.known)
         files["sensitivity"] = sensitivity.FILE_NAME
     return files
 
 
-def _write_onnx(run: Run, folder: Path, recipe: OnnxRecipe) -> dict[str, str]:
+def _write_onnx(run: Run, folder: Path, form: Form) -> dict[str, str]:
     """The graph and its weights, what onnxruntime-genai needs, and the vocabulary where no GGUF brings it."""
     assert isinstance(run.checkpoint, Checkpoint)  # onnx_export.require
-    onnx_export.write(run.checkpoint, folder / GRAPH, recipe, run.progress)
-    graph, weights = onnx_export.files(folder / GRAPH)
+    graph, weights = onnx_export.files(trial(run, folder, form, "onnx"))
     files = {manifests.ONNX: graph.name, manifests.ONNX_DATA: weights.name}
     if not run.gguf:
         vocabulary_export.write(run.checkpoint, folder / VOCABULARY)

@@ -25,14 +25,16 @@ from quantize import (
     mixture,
     quality,
     report_page,
+    rotation_choice,
 )
 from quantize.budget import Plan
 from quantize.children import Progress
 from quantize.continuations import Continuation
 from quantize.datasets import Datasets
-from quantize.mixture import Mixture
+from quantize.decoder_files import Form
 from quantize.preparation import Options, Run, prepare
 from quantize.report import CodecResult, Quality, Report
+from quantize.rotation import Kept
 from quantize.rows import Rows
 
 __all__ = ["Options", "plan", "quantize"]
@@ -63,16 +65,18 @@ def quantize(
     started = time.monotonic()
     run, target = prepare(Path(checkpoint), Path(output), recipe, options or Options(), progress)
     with bundle.building(target) as folder:
-        source, chosen, weighed = _calibrated(run, folder)
-        mixed = _mix(run, folder, chosen) if run.options.goal else None
+        chosen, weighed, plain = _calibrated(run, folder)
+        forms, rotations = _formed(run, folder, chosen, plain)
+        mixed = forms["gguf"].mixture if run.gguf else None
         run = replace(run, recipe=mixed.recipe) if mixed else run
-        files = decoder_files.write(run, folder, source, mixed)
+        files = decoder_files.write(run, folder, forms)
         gguf, onnx, note = _measure(run, folder, chosen.judged)
         codecs = _write_codecs(run, folder)
         files |= _copy_files(run, folder)
         told = Report(quality=gguf or onnx, quality_onnx=onnx if gguf else {}, quality_note=note,
                       judged_on=chosen.judged_on, importance=weighed, codecs=codecs,
                       plan=asdict(mixed.plan) if mixed else {},
+                      rotation={kind: asdict(kept) for kind, kept in rotations.items()},
                       **bundle_facts.of_report(run, folder, started))  # fmt: skip
         (folder / bundle_facts.REPORT).write_text(told.to_json(), encoding="utf-8")
         said = _continuations(run, folder, chosen.judged)
@@ -89,23 +93,45 @@ def plan(checkpoint: str | Path, output: str | Path, *, options: Options,
     """
     run, target = prepare(Path(checkpoint), Path(output), "int4", options, progress)
     with bundle.scratch(target) as folder:
-        _, chosen, _ = _calibrated(run, folder)
-        return _mix(run, folder, chosen).plan
+        chosen, _, plain = _calibrated(run, folder)
+        mixed = _formed(run, folder, chosen, plain)[0]["gguf"].mixture
+        assert mixed is not None
+        return mixed.plan
 
 
-def _calibrated(run: Run, folder: Path) -> tuple[Path, Datasets, str]:
-    """The decoder without loss, the rows, and what is said about the importance matrix, put in its place."""
+def _calibrated(run: Run, folder: Path) -> tuple[Datasets, str, Form]:
+    """The rows, what is said about the importance matrix, and the decoder's weights as they are."""
     given, work = run.options.calibration, folder / bundle.WORK
     source = decoder_files.write_source(run, folder)
     chosen = datasets.choose(source, run.heldout, given, run.codecs, work, run.progress)
-    return source, chosen, decoder_files.write_importance(run, folder, source, chosen)
+    weighed = decoder_files.write_importance(run, folder, source, chosen)
+    matrix = folder / importance.FILE_NAME
+    return chosen, weighed, Form(run.checkpoint, source, matrix if matrix.is_file() else None)
 
 
-def _mix(run: Run, folder: Path, chosen: Datasets) -> Mixture:
+def _formed(run: Run, folder: Path, chosen: Datasets, plain: Form) -> tuple[dict[str, Form], dict[str, Kept]]:
+    """What each decoder is written from, by format: with a goal's types, and rotated where it pays."""
+    forms, work = dict.fromkeys(run.formats, plain), folder / bundle.WORK
+    if run.options.goal:
+        forms["gguf"] = _mixed(run, chosen, plain, decoder_files.reference(run, folder), work)
+    if run.options.rotate == "off":
+        return forms, {}
+    forms, kept = rotation_choice.choose(run, folder, chosen, forms)
+    for kind, form in forms.items():
+        if form.mixture and form.checkpoint is not run.checkpoint:
+            forms[kind] = _mixed(run, chosen, form, form.source, form.source.parent)
+        if mixture := forms[kind].mixture:
+            told = replace(mixture, plan=replace(mixture.plan, rotation=kept[kind]))
+            forms[kind] = replace(forms[kind], mixture=told)
+    return forms, kept
+
+
+def _mixed(run: Run, chosen: Datasets, form: Form, f16: Path, work: Path) -> Form:
+    """With the types that meet the goal; `work` is a folder for its files alone."""
     assert run.options.goal is not None
-    f16, imatrix = decoder_files.reference(run, folder), folder / importance.FILE_NAME
-    work = folder / bundle.WORK
-    return mixture.choose(run.options.goal, f16, imatrix, chosen.calibrating, work, run.progress)
+    assert form.imatrix is not None
+    made = mixture.choose(run.options.goal, f16, form.imatrix, chosen.calibrating, work, run.progress)
+    return replace(form, mixture=made)
 
 
 def _measure(run: Run, folder: Path, judged: Rows) -> tuple[Measured, Measured, str]:

@@ -20,7 +20,7 @@ from quantize.gguf_source import GgufSource, open_source
 from quantize.onnx_export import OnnxRecipe
 from quantize.recipes import Recipe
 
-FORMATS = ("gguf", "onnx", "both")
+FORMATS, ROTATE = ("gguf", "onnx", "both"), ("off", "auto")
 _MIXED = Recipe("a mixture", "mixed", 15, 8.5, needs_importance=True)  # until the mixture is chosen
 _SLACK = 4 << 20  # bytes: headers, manifest, report
 _LOGITS = 3 * quality.MAX_POSITIONS * 3500  # bytes: what the reference said, at most, in three modalities
@@ -36,6 +36,7 @@ class Options:
     strict_codecs: bool = False  # raise where no small form of a codec passes its gate
     goal: Goal | None = None  # a limit that chooses a type for every tensor; takes the recipe's place
     format: str = "gguf"  # of FORMATS: llama.cpp's decoder, onnxruntime's, or both
+    rotate: str = "off"  # of ROTATE; auto: rotated weights are tried, and kept where they diverge less
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Run:
     def gguf(self) -> bool:
         """Whether the bundle has a GGUF decoder."""
         return self.options.format != "onnx"
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Of the decoders, the one that `Report.quality` is about first."""
+        return ("gguf",) * self.gguf + ("onnx",) * (self.onnx is not None)
 
     @property
     def float_gguf(self) -> bool:
@@ -95,6 +101,7 @@ def prepare(
     checkpoint = open_source(folder)
     if graph is not None:
         onnx_export.require(checkpoint)
+    _check_rotation(options, checkpoint, chosen)
     if options.goal:
         budget.check_possible(options.goal, [t.shape for t in checkpoint.tensors.values()])
     _check_data(options, checkpoint)
@@ -127,6 +134,25 @@ def _check_format(options: Options) -> None:
         )
 
 
+def _check_rotation(options: Options, checkpoint: Checkpoint | GgufSource, recipe: Recipe) -> None:
+    """Refuse to rotate what cannot be rotated, or what gains nothing by it."""
+    if options.rotate not in ROTATE:
+        raise UsageError(f"unknown rotation {options.rotate!r}; choose one of {', '.join(ROTATE)}")
+    if options.rotate == "off":
+        return
+    if isinstance(checkpoint, GgufSource):
+        raise UsageError(
+            f"{checkpoint.ready.name} is a GGUF file, and rotations are folded into the weights of a "
+            "checkpoint folder; name that, or leave --rotate out"
+        )
+    if recipe.streamed:
+        raise UsageError(f"--rotate serves what is rounded, and {recipe.name} rounds nothing; leave it out")
+    if options.imatrix:
+        raise UsageError(
+            "--imatrix weighs the columns of plain weights, and --rotate mixes them; leave one of them out"
+        )
+
+
 def _check_data(options: Options, checkpoint: Checkpoint | GgufSource) -> None:
     """Refuse data for the importance matrix that cannot serve."""
     if options.imatrix and options.calibration:
@@ -150,4 +176,6 @@ def _needed(run: Run) -> int:
     source = 0 if run.float_gguf or run.checkpoint.ready else run.checkpoint.size
     codecs = sum(path.stat().st_size for path in run.codecs.values())
     reference += 2 * parameters if run.options.goal else 0  # one trial at a time
+    if run.options.rotate != "off":  # the best so far of each format and the one that is tried: F32 and F16
+        reference += 6 * parameters * (1 + len(run.formats)) + result
     return result + reference + source + 2 * codecs + 4 * tokenizer + _SLACK

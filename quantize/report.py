@@ -75,6 +75,7 @@ class Report:
     importance: str = ""  # which data the importance matrix comes from, or why there is none
     judged_on: str = ""  # which rows the quality was measured on
     plan: Mapping[str, Any] = field(default_factory=dict)  # `budget.Plan` with its front; empty for a recipe
+    rotation: Mapping[str, Any] = field(default_factory=dict)  # by format: `rotation.Kept`; empty: none tried
     quality_onnx: Mapping[str, Quality] = field(default_factory=dict)  # where `quality` is the GGUF's
 
     @property

@@ -35,7 +35,8 @@ img { display: block; image-rendering: pixelated; max-width: 100%; margin: .2rem
 def page(report: Report, continuations: Sequence[Continuation], mixture: Mixture | None = None) -> str:
     """The whole file; with a mixture also what was possible, and where the model is sensitive."""
     planned = report_plan.section(mixture) if mixture else ""
-    sections = [_summary(report), _quality(report), planned, _sizes(report), _codecs(report)]
+    sections = [_summary(report), _quality(report), _rotation(report), planned, _sizes(report)]
+    sections.append(_codecs(report))
     sections.append(_examples(continuations))
     title = f"{report.name} as {report.recipe}"
     return (
@@ -84,6 +85,23 @@ def _quality(report: Report) -> str:
         f"Noise floor of the mean KL: {noise} nat."
     )
     return f'<h2>What it cost</h2>{table(head, rows)}{bars}<p class="note">{escape(notes)}</p>'
+
+
+def _rotation(report: Report) -> str:
+    """What rotating the weights was worth, where it was tried."""
+    if not report.rotation:
+        return ""
+    rows = [
+        (kind, name, f"{nats:.5f}", "kept" if name == kept["name"] else "")
+        for kind, kept in report.rotation.items()
+        for name, nats in kept["divergence"].items()
+    ]
+    left = [f"{name}: {why}" for kept in report.rotation.values() for name, why in kept["left_out"].items()]
+    notes = "Rounded alike, at the same bytes. " + "; ".join(
+        dict.fromkeys(f"not tried, {told}" for told in left)
+    )
+    head = ("decoder", "rotation", "KL on calibrating rows", "")
+    return f'<h2>Rotated weights</h2>{table(head, rows)}<p class="note">{escape(notes)}</p>'
 
 
 def _with(quality: Quality, name: str, form: str) -> str:

@@ -79,6 +79,7 @@ class Row:
     shape: tuple[int, ...]  # Hugging Face order: (out, in)
     change: str = ""  # key of CHANGES
     heads: int = 0  # for "rope"
+    letters: str = ""  # what its dimensions count, see `architectures`
 
     @property
     def stored(self) -> tuple[int, ...]:
@@ -126,9 +127,9 @@ def table(architecture: Architecture, config: Mapping[str, Any]) -> list[Row]:
         heads = permuted.get(target, 0)
         change = "rope" if heads else turned
         suffix = "" if source.endswith(_LOOSE) else ".weight"
-        rows.append(Row(f"{at}{suffix}", f"{block}{target}.weight", dims, change, heads))
+        rows.append(Row(f"{at}{suffix}", f"{block}{target}.weight", dims, change, heads, letters))
         if target in biased:
-            rows.append(Row(f"{at}.bias", f"{block}{target}.bias", dims[:1], change, heads))
+            rows.append(Row(f"{at}.bias", f"{block}{target}.bias", dims[:1], change, heads, letters[0]))
     return rows
 
 
