@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edge.chat import Chat
+    from edge.children import freeze_support
     from edge.errors import (
+        CrashError,
         DoesNotFitError,
         EdgeError,
         EngineError,
@@ -38,11 +40,12 @@ if TYPE_CHECKING:
         Usage,
         VideoMade,
     )
+    from edge.loading import load
     from edge.media.audio import Sound
     from edge.media.image import Picture
     from edge.media.video import Clip
     from edge.messages import Audio, Image, Message, Part, Text, Video
-    from edge.model import Model, load
+    from edge.model import Model
     from edge.options import EngineOptions, SamplingOptions
     from edge.tools import Toolbox
 
@@ -50,27 +53,31 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "edge.chat": ("Chat",),
-    "edge.errors": ("DoesNotFitError", "EdgeError", "EngineError", "IncompleteError", "IntegrityError",
-                    "MediaError",
-                    "ModalityError", "NotFoundError", "OfflineError", "UsageError"),
+    "edge.children": ("freeze_support",),
+    "edge.errors": ("CrashError", "DoesNotFitError", "EdgeError", "EngineError", "IncompleteError",
+                    "IntegrityError", "MediaError", "ModalityError", "NotFoundError", "OfflineError",
+                    "UsageError"),
     "edge.events": ("AudioChunk", "Event", "Finished", "ImageMade", "MediaProgress", "Reply", "Score",
                     "TextDelta", "Timings", "TokenLogprob", "ToolCall", "Usage", "VideoMade"),
     "edge.media.audio": ("Sound",),
     "edge.media.image": ("Picture",),
     "edge.media.video": ("Clip",),
     "edge.messages": ("Audio", "Image", "Message", "Part", "Text", "Video"),
-    "edge.model": ("Model", "load"),
+    "edge.loading": ("load",),
+    "edge.model": ("Model",),
     "edge.options": ("EngineOptions", "SamplingOptions"),
     "edge.tools": ("Toolbox",),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Audio", "AudioChunk", "Chat", "Clip", "DoesNotFitError", "EdgeError", "EngineError", "EngineOptions",
+    "Audio", "AudioChunk", "Chat", "Clip", "CrashError", "DoesNotFitError", "EdgeError", "EngineError",
+    "EngineOptions",
     "Event", "Finished", "Image", "ImageMade", "IncompleteError", "IntegrityError", "MediaError",
     "MediaProgress", "Message", "ModalityError", "Model", "NotFoundError", "OfflineError", "Part",
     "Picture", "Reply", "SamplingOptions", "Score", "Sound", "Text", "TextDelta", "Timings", "TokenLogprob",
-    "ToolCall", "Toolbox", "Usage", "UsageError", "Video", "VideoMade", "__version__", "load",
+    "ToolCall", "Toolbox", "Usage", "UsageError", "Video", "VideoMade", "__version__", "freeze_support",
+    "load",
 ]  # fmt: skip
 
 

@@ -158,6 +158,16 @@ class Chat:
         """Stop the running reply after its current token; safe from any thread."""
         self._cancel.set()
 
+    def transcript(self) -> list[tuple[Message, tuple[int, ...] | None]]:
+        """The history, each reply with the very ids that it was made of; for `resume`, here or elsewhere."""
+        said = ((message, self._said.get(message)) for message in self.history)
+        return [(message, None if ids is None else ids.ids) for message, ids in said]
+
+    def resume(self, transcript: Sequence[tuple[Message, tuple[int, ...] | None]]) -> None:
+        """Go on from what `transcript` told, instead of the history."""
+        self.history = [message for message, _ in transcript]
+        self._said.update((message, TokenSegment(ids)) for message, ids in transcript if ids is not None)
+
     # --- one turn ---------------------------------------------------------------------------------
 
     def _asked(

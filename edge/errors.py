@@ -57,5 +57,9 @@ class EngineError(EdgeError):
     """The native engine refused or failed."""
 
 
+class CrashError(EngineError):
+    """The process of an isolated model died; what was said before is kept."""
+
+
 class IncompleteError(EdgeError):
     """A reply that had to be a whole document ended before it was one."""

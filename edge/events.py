@@ -6,10 +6,11 @@ Job: the values that `Chat.send` streams. Ignorance: how they are made or shown.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FinishReason = Literal["end", "stop", "length", "cancelled"]  # "stop": a stop string was met
 

@@ -2,7 +2,7 @@
 
 Job: processors we may use, memory, what other processes take, how many threads suit a model; the
 once-per-machine probe that finds out, in a child process, whether the native engine's fast path kills it.
-Ignorance: any engine's API: it starts `python -m edge.engines.probe` and reads how that ended. Linux is
+Ignorance: any engine's API: it starts `edge.engines.probe` and reads how that ended. Linux is
 read closely; elsewhere the plain answers of the operating system are taken.
 """
 
@@ -14,7 +14,6 @@ import os
 import platform
 import signal
 import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -24,11 +23,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from edge import children
 from edge.atomic import write_bytes
 from edge.errors import EdgeError
 
 ENGINE_PACKAGE = "llama_cpp_python"
-PROBE = (sys.executable, "-m", "edge.engines.probe")
+PROBE = "edge.engines.probe"  # the module whose child may die
 PROBE_SECONDS = 120
 CURE = 'CXXFLAGS="-fno-tree-dse -fno-dse" pip install --no-cache-dir --force-reinstall llama-cpp-python'
 _CRASHES = (signal.SIGSEGV, signal.SIGILL, signal.SIGABRT, signal.SIGFPE)  # SIGKILL: out of memory
@@ -190,11 +190,11 @@ class Verdict:
     lasting: bool = True  # false: a full machine or a broken install may end it so; worth another try
 
 
-def probe(command: Sequence[str] = PROBE, *, path: Path | None = None) -> Verdict:
+def probe(command: Sequence[str] = (), *, path: Path | None = None) -> Verdict:
     """Whether the native engine survives its fast path here: remembered, else found out in a child process.
 
     Args:
-        command: the child to run; it must exit 0 where all is well.
+        command: the child to run, default `PROBE`; it must exit 0 where all is well.
         path: where verdicts are kept; default `home()/probe.json`.
     """
     where = path or home() / "probe.json"
@@ -203,13 +203,13 @@ def probe(command: Sequence[str] = PROBE, *, path: Path | None = None) -> Verdic
     entry = known.get(key)
     if isinstance(entry, dict) and isinstance(entry.get("ok"), bool):
         return Verdict(entry["ok"], str(entry.get("how", "")))
-    verdict = _run(command)
+    verdict = _run(command or children.command(PROBE))
     if verdict.lasting:
         remember(where, {**known, key: {"ok": verdict.ok, "how": verdict.how}})
     return verdict
 
 
-def fast_path_is_safe(command: Sequence[str] = PROBE, *, path: Path | None = None) -> bool:
+def fast_path_is_safe(command: Sequence[str] = (), *, path: Path | None = None) -> bool:
     """The verdict of `probe`, with a one-line warning that names the cure where it is bad."""
     verdict = probe(command, path=path)
     if not verdict.ok:
@@ -225,8 +225,9 @@ def fast_path_is_safe(command: Sequence[str] = PROBE, *, path: Path | None = Non
 def _run(command: Sequence[str]) -> Verdict:
     try:
         child = subprocess.run(
-            list(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False
-        )
+            list(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False,
+            env=children.environment(PROBE),
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         return Verdict(False, f"did not end within {PROBE_SECONDS} s", lasting=False)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""load(): from a name to a model that chats. The only file that knows manifest, engine and frontends.
+"""open_model(): from a name to a model that chats. The only file that knows manifest, engine and frontends.
 
 Job: find the bundle, check it, open the engine and the codecs, wire them.
 Ignorance: how any of them works. A bare .gguf loads as a text model with its own chat template.
@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Any
 
 from edge import store
+from edge.bare_text import BareText
+from edge.chat import Chat
 from edge.engines.base import Engine
 from edge.engines.llama_cpp import LlamaCppEngine
 from edge.engines.onnx_engine import OnnxEngine
@@ -34,7 +36,7 @@ Native = LlamaCppEngine | OnnxEngine
 
 
 @dataclass(frozen=True)
-class Model(Tasks):
+class Model(Tasks, BareText):
     """A loaded model. A context manager; `close` frees native memory."""
 
     manifest: Manifest
@@ -62,6 +64,15 @@ class Model(Tasks):
         """Modalities of an answer."""
         return self.wiring.makes
 
+    @property
+    def exact(self) -> SamplingOptions:
+        """How the likeliest answer is decoded."""
+        return self.wiring.defaults("exact")
+
+    def chat(self, system: str | None = None, sampling: SamplingOptions | None = None) -> Chat:
+        """A new conversation."""
+        return Chat(self.wiring, system=system, sampling=sampling)
+
     def close(self) -> None:
         """Free native memory."""
         for codec in self.codecs:
@@ -77,14 +88,8 @@ class Model(Tasks):
         self.close()
 
 
-def load(name: str | Path, *, engine: EngineOptions | None = None) -> Model:
-    """Open a model by installed name, bundle folder or .gguf file.
-
-    Raises:
-        NotFoundError: nothing has that name or path, or a part of the bundle is missing.
-        IntegrityError: a file is not what it claims to be.
-        DoesNotFitError: it does not fit into memory.
-    """
+def open_model(name: str | Path, *, engine: EngineOptions | None = None) -> Model:
+    """Open a model in this process; arguments and errors as `edge.load`."""
     path = store.find(name)
     options = engine or EngineOptions()
     return _load_bundle(path, options) if path.is_dir() else _load_gguf(path, options)

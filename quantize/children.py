@@ -7,20 +7,17 @@ Ignorance: what the child does.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from glob import escape
 from pathlib import Path
 
+from edge.children import command, environment
 from edge.errors import EngineError
 
-_PARENT = "EDGE_PARENT_PID"
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _SMALL = 200_000_000  # bytes; below, a second thread mostly spins (52 M: 131 tokens/s on 1, 44 on 2)
 
 Progress = Callable[[str, int, int], None]  # (what, done, of)
@@ -36,14 +33,11 @@ def run(module: str, arguments: Sequence[str], on_line: Callable[[str], None] | 
     Raises:
         EngineError: it failed (ChildDied: by a signal); the message holds its last words.
     """
-    root = str(Path(__file__).resolve().parents[1])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), _PARENT: str(os.getpid())}
     words: deque[str] = deque(maxlen=3)
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", module, *arguments],
+        [*command(module), *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        env=environment, start_new_session=True,  # Ctrl-C reaches us alone; we end the child
+        env=environment(module), start_new_session=True,  # Ctrl-C reaches us alone; we end the child
     )  # fmt: skip
     try:
         assert child.stdout is not None
@@ -103,12 +97,3 @@ def threads_for(model: Path) -> int:
 def cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def die_with_parent() -> None:
-    """Called first by a child: the kernel ends it when its parent ends (Linux; elsewhere nothing)."""
-    if not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.environ.get(_PARENT) not in (None, str(os.getppid())):
-        sys.exit("the parent process is gone")

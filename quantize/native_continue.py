@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from edge.children import die_with_parent
 from edge.engines.llama_native import LlamaTokenizer
 from edge.engines.vocabulary_file import VocabularyFile
 from edge.vocabulary import MediaBlock, Vocabulary
 from quantize import rows
-from quantize.children import die_with_parent
 from quantize.native_decoder import Decoder, open_decoder
 
 TEXT_SHARE = 4  # text gets so much less room than media: a large model says 40 ids in seconds

@@ -22,9 +22,9 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.children import die_with_parent
 from edge.formats.gguf import GgufTensor, read_header
 from quantize import importance
-from quantize.children import die_with_parent
 
 SAMPLE = 1 << 14  # weights per tensor that are rounded
 _FLOATS: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}

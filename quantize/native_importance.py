@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.children import die_with_parent
 from edge.formats.gguf import read_header
 from quantize import importance, rows
-from quantize.children import die_with_parent
 from quantize.ggml_tensor import Tensors
 from quantize.importance import CHUNK_SIZE, Entry, Importance
 from quantize.native_model import NativeModel

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.children import die_with_parent
 from quantize import reference_logits, rows
-from quantize.children import die_with_parent
 from quantize.native_decoder import Decoder, log_probabilities, open_decoder
 from quantize.rows import Ids, Rows
 

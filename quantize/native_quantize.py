@@ -23,8 +23,8 @@ from typing import Any
 
 import gguf
 
+from edge.children import die_with_parent
 from quantize import importance
-from quantize.children import die_with_parent
 from quantize.importance import Importance
 
 _INT, _TEXT = 0, 3  # enum llama_model_kv_override_type

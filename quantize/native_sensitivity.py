@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from edge.children import die_with_parent
 from quantize import importance, native_logits, rows
-from quantize.children import die_with_parent
 from quantize.native_model import NativeModel
 from quantize.native_quantize import convert
 from quantize.rows import Rows

@@ -19,7 +19,7 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.children import die_with_parent
+from edge.children import die_with_parent
 from quantize.native_errors import stored
 from quantize.native_model import NativeModel
 from quantize.tensor_groups import MENU

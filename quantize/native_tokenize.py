@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.children import die_with_parent
 from edge.engines.vocabulary_file import VocabularyFile
 from edge.errors import EdgeError, ModalityError
 from edge.formats.gguf import GgufHeader, read_header
@@ -26,7 +27,6 @@ from edge.messages import Message, Part, Text
 from edge.segments import EmbeddingSegment
 from edge.vocabulary import Vocabulary
 from quantize import examples
-from quantize.children import die_with_parent
 from quantize.rows import MAX_ROW, Ids, Rows
 
 _PLAIN = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"  # for a model without a chat template

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Rows from the ground up; in a row, a file may import those named before it. A name ending in * takes the
 # rest of its package. chat stands above model: model.chat() makes Chats, and a Chat needs only its wiring.
 EDGE = (
-    "edge.errors", "edge.atomic", "edge.licences", "edge.messages", "edge.options",
+    "edge.errors", "edge.children", "edge.atomic", "edge.licences", "edge.messages", "edge.options",
     "edge.segments", "edge.vocabulary", "edge.events",
     "edge.hardware", "edge.offline",
     "edge.formats.*",
@@ -28,8 +28,10 @@ EDGE = (
     "edge.generation.gather",
     "edge.tools", "edge.safety", "edge.provenance", "edge.store", "edge.pull",
     "edge.wiring", "edge.abilities", "edge.chat",
-    "edge.tasks",
+    "edge.bare_text", "edge.tasks",
     "edge.model",
+    "edge.isolation.*",
+    "edge.loading",
     "edge",
     "edge.measure",
     "edge.server.*",

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TypeVar
 
-from quantize.children import die_with_parent
+from edge.children import die_with_parent
 
 T = TypeVar("T")
 

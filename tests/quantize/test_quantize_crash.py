@@ -112,7 +112,7 @@ def test_kill_9_leaves_the_old_state_and_the_next_run_sweeps(
 
 def test_a_native_child_ends_with_its_killed_parent(tmp_path: Path) -> None:
     (tmp_path / "child.py").write_text(
-        "import os, sys, time\nfrom quantize.children import die_with_parent\ndie_with_parent()\n"
+        "import os, sys, time\nfrom edge.children import die_with_parent\ndie_with_parent()\n"
         "print(os.getpid(), flush=True)\ntime.sleep(60)\n"
     )
     script = "from quantize import children\nchildren.run('child', [], lambda line: print(line, flush=True))"

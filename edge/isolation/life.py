@@ -1,0 +1,225 @@
+"""One worker process, from its start to its end.
+
+Job: start it, carry frames, hand every call its answers, find out how it died; its stderr never reaches ours,
+its last words do. Three threads: one starts the worker and reads it (the kernel ends a worker whose starting
+thread ends, so that one stays), one writes to it (so that a signal, a finalizer or a full pipe stops nobody),
+one keeps its last words.
+Ignorance: what is said, whether another worker follows.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import itertools
+import pickle
+import signal
+import subprocess
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, BinaryIO, cast
+
+from edge import children
+from edge.errors import CrashError
+from edge.isolation import frames
+from edge.isolation.protocol import Accepted, Done, Failed, Said, Wanted, Warned
+
+WORKER = "edge.isolation.worker"
+_WORDS = 3  # last lines that an error tells
+_LINE = 300  # characters of one that are told
+_PATIENCE = 2.0  # seconds for a worker to see that nobody needs it
+_LAST_WORDS = 0.5  # seconds to hear them; a child of the worker may keep its stderr open
+
+
+class Call:
+    """One question to the worker, and its answers."""
+
+    def __init__(self, life: Life, number: int) -> None:
+        self.number = number
+        self.life = life
+        self.inbox: SimpleQueue[Any] = SimpleQueue()
+        self.over = False
+
+    def answer(self) -> Accepted | Said | Wanted | Done | Failed:
+        """The next frame; `Done` or `Failed` is the last.
+
+        Raises:
+            CrashError: the worker died.
+        """
+        while True:
+            frame = self.inbox.get()
+            if isinstance(frame, Warned):
+                warnings.warn(frame.text, _category(frame.category), stacklevel=3)
+                continue
+            if frame is None:
+                self.over = True
+                raise CrashError(f"{self.life.epitaph}. What was said before is kept: ask again")
+            self.over = isinstance(frame, Done | Failed)
+            return cast("Accepted | Said | Wanted | Done | Failed", frame)
+
+    def forget(self) -> None:
+        """Further answers interest nobody."""
+        self.life.calls.pop(self.number, None)
+
+
+class Life:
+    """A worker. `dead` once it ended, whatever ended it."""
+
+    def __init__(self) -> None:
+        """Starts it.
+
+        Raises:
+            UsageError, CrashError: it cannot be started.
+        """
+        self.calls: dict[int, Call] = {}
+        self.dead = False
+        self.epitaph = "the model's own process was ended"
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()  # between a new call and death
+        self._outbox: SimpleQueue[frames.Frame | None] = SimpleQueue()
+        self._words: deque[str] = deque(maxlen=_WORDS)
+        self._stopped = False
+        self._command, self._environment = children.command(WORKER), _quiet(children.environment(WORKER))
+        started: SimpleQueue[OSError | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._live, args=(started,), name="edge worker", daemon=True)
+        self._thread.start()
+        if (error := started.get()) is not None:
+            raise CrashError(f"no process can be started for the model: {error}; free memory and try again")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def call(self, build: Callable[[int], Any]) -> Call:
+        """Send what `build` makes of the call's number.
+
+        Raises:
+            CrashError: the worker died meanwhile. UsageError: something cannot travel.
+        """
+        call = Call(self, next(self._numbers))
+        frame = frames.packed(build(call.number))
+        with self._lock:
+            if self.dead:
+                raise CrashError(f"{self.epitaph}. What was said before is kept: ask again")
+            self.calls[call.number] = call
+        self._outbox.put(frame)
+        return call
+
+    def post(self, value: Any) -> None:
+        """Send without a call; to a dead worker, nothing."""
+        self._outbox.put(frames.packed(value))
+
+    def reading(self) -> bool:
+        """Whether this is the thread that hears the worker; a finalizer may run anywhere."""
+        return threading.current_thread() is self._thread
+
+    def stop(self) -> None:
+        """End it, and wait until it has ended."""
+        self._stopped = True
+        self._outbox.put(None)
+        if self.reading():
+            return
+        self._thread.join(_PATIENCE)
+        if self._thread.is_alive():
+            self._process.kill()
+            self._thread.join()
+
+    # --- the thread that reads --------------------------------------------------------------------
+
+    def _live(self, started: SimpleQueue[OSError | None]) -> None:
+        try:
+            process = self._process = subprocess.Popen(
+                self._command, env=self._environment, start_new_session=True,  # Ctrl-C reaches us alone
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )  # fmt: skip
+        except OSError as error:
+            started.put(error)
+            return
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        others = [
+            threading.Thread(target=_write, args=(process.stdin, self._outbox), daemon=True),
+            threading.Thread(target=_listen, args=(process.stderr, self._words), daemon=True),
+        ]
+        for thread in others:
+            thread.start()
+        started.put(None)
+        self._read(cast(BinaryIO, process.stdout))
+        process.kill()  # where it went on without making sense
+        code = process.wait()
+        self._outbox.put(None)
+        _close(process.stdout)
+        for thread in others:
+            thread.join(_LAST_WORDS)
+        self._die(code)
+
+    def _read(self, pipe: BinaryIO) -> None:
+        while True:
+            try:
+                frame = frames.read(pipe)
+            except (EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+                if not isinstance(error, EOFError):
+                    self._words.append(str(error))
+                return
+            call = self.calls.get(frame.call)
+            if call is not None:
+                if isinstance(frame, Done | Failed):
+                    call.forget()
+                call.inbox.put(frame)
+
+    def _die(self, code: int) -> None:
+        if not self._stopped:
+            self.epitaph = _epitaph(code, " / ".join(self._words))
+        with self._lock:
+            self.dead = True
+            calls = list(self.calls.values())
+            self.calls.clear()
+        for call in calls:
+            call.inbox.put(None)
+
+
+def _write(pipe: Any, outbox: SimpleQueue[frames.Frame | None]) -> None:
+    while (frame := outbox.get()) is not None:
+        try:
+            frames.write(pipe, frame)
+        except (OSError, ValueError):  # it died: whoever reads it will tell
+            break
+    _close(pipe)
+
+
+def _listen(pipe: Any, words: deque[str]) -> None:
+    for line in pipe:
+        if text := line.decode("utf-8", "replace").strip():
+            words.append(text[:_LINE])
+    _close(pipe)
+
+
+def _close(pipe: Any) -> None:
+    with contextlib.suppress(OSError):  # what was not written yet has no reader
+        pipe.close()
+
+
+def _epitaph(code: int, words: str) -> str:
+    """How a worker ended."""
+    told = f"; its last words: {words}" if words else ""
+    if code == -signal.SIGKILL:
+        return (
+            "the model's own process was killed (SIGKILL), most often because memory ran out (close "
+            f"something, load a shorter context or a smaller model){told}"
+        )
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return f"the model's own process {how}{told}"
+
+
+def _quiet(environment: dict[str, str]) -> dict[str, str]:
+    """ggml's abort would start a debugger to print a trace; its message is enough."""
+    return environment | {"GGML_NO_BACKTRACE": "1"}
+
+
+def _category(name: str) -> type[Warning]:
+    found = getattr(builtins, name, None)
+    return found if isinstance(found, type) and issubclass(found, Warning) else UserWarning
