@@ -15,6 +15,7 @@ import io
 import pickle
 import struct
 import sys
+import types
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
@@ -28,6 +29,7 @@ _VALUES = frozenset({  # modules whose classes may travel
 })  # fmt: skip
 _PATHS = frozenset({"PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"})
 _NUMBERS = (("numpy._core.multiarray", "scalar"), ("numpy", "dtype"))
+_NAMED = (type, types.FunctionType, types.BuiltinFunctionType)  # what a pickle holds as a name
 _ARRAY = (__name__, "_array")
 _COUNT, _MOST = struct.Struct("<I"), 1 << 16
 
@@ -42,11 +44,8 @@ def packed(value: Any) -> list[bytes | memoryview]:
     """
     buffers: list[pickle.PickleBuffer] = []
     file = io.BytesIO()
-    pickler = pickle.Pickler(file, protocol=5, buffer_callback=buffers.append)
-    if (numpy := sys.modules.get("numpy")) is not None:
-        pickler.dispatch_table = {numpy.ndarray: _reduced}
     try:
-        pickler.dump(value)
+        _Pickler(file, protocol=5, buffer_callback=buffers.append).dump(value)
     except Exception as error:  # pickle raises what it likes
         raise UsageError(
             f"this cannot be handed to the model's own process ({error}); give paths, bytes or arrays of "
@@ -84,6 +83,16 @@ def _exactly(file: BinaryIO, size: int) -> bytearray:
             raise EOFError("the other end is gone")
         done += got
     return data
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, thing: Any) -> Any:
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and isinstance(thing, numpy.ndarray):
+            return _reduced(thing)
+        if isinstance(thing, _NAMED):
+            _known(thing.__module__, thing.__qualname__)
+        return NotImplemented
 
 
 class _Unpickler(pickle.Unpickler):
