@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Timings,
         TokenLogprob,
         ToolCall,
+        TurnsDropped,
         Usage,
         VideoMade,
     )
@@ -58,7 +59,8 @@ _HOMES = {
                     "IntegrityError", "MediaError", "ModalityError", "NotFoundError", "OfflineError",
                     "UsageError"),
     "edge.events": ("AudioChunk", "Event", "Finished", "ImageMade", "MediaProgress", "Reply", "Score",
-                    "TextDelta", "Timings", "TokenLogprob", "ToolCall", "Usage", "VideoMade"),
+                    "TextDelta", "Timings", "TokenLogprob", "ToolCall", "TurnsDropped", "Usage",
+                    "VideoMade"),
     "edge.media.audio": ("Sound",),
     "edge.media.image": ("Picture",),
     "edge.media.video": ("Clip",),
@@ -76,8 +78,8 @@ __all__ = [
     "Event", "Finished", "Image", "ImageMade", "IncompleteError", "IntegrityError", "MediaError",
     "MediaProgress", "Message", "ModalityError", "Model", "NotFoundError", "OfflineError", "Part",
     "Picture", "Reply", "SamplingOptions", "Score", "Sound", "Text", "TextDelta", "Timings", "TokenLogprob",
-    "ToolCall", "Toolbox", "Usage", "UsageError", "Video", "VideoMade", "__version__", "freeze_support",
-    "load",
+    "ToolCall", "Toolbox", "TurnsDropped", "Usage", "UsageError", "Video", "VideoMade", "__version__",
+    "freeze_support", "load",
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, get_args
 
 import numpy as np
@@ -27,6 +27,7 @@ from edge.events import (
     Reply,
     Score,
     ToolCall,
+    TurnsDropped,
 )
 from edge.generation.constraints import Grammar, Kind
 from edge.generation.decode import Request
@@ -40,9 +41,11 @@ from edge.messages import Audio, Image, Message, Part, Text, Video, as_part
 from edge.options import SamplingOptions
 from edge.segments import Segment, TokenSegment
 from edge.tools import Toolbox, read_native, read_protocol, told
+from edge.window import Window
 from edge.wiring import Wiring, scored
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+_ANSWER = 8  # turns are left out before a text has less than this part of the context
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Chat:
         self._spans: dict[Image | Audio | Video, Segment] = {}  # media of the history, as they were read
         self._said: dict[Message, TokenSegment] = {}  # replies, as the very ids that were generated
         self._toolbox: Toolbox | None = None  # while tools may be called
+        self._window = Window()  # what of the history still fits
 
     def send(
         self,
@@ -86,6 +90,8 @@ class Chat:
     ) -> Iterator[Event]:
         """Say something and stream the answer; `Finished` comes last.
 
+        A conversation that outgrew the context is read without its oldest turns: `TurnsDropped` says so.
+
         Args:
             make: the modality that the answer must hold; None lets the model choose.
             sampling: settings of this turn. With `make`, they shape that modality; else the text.
@@ -99,7 +105,7 @@ class Chat:
 
         Raises:
             ModalityError: a part or `make` that the model does not read or make; before a token is computed.
-            DoesNotFitError: the conversation does not fit into the context.
+            DoesNotFitError: the message does not fit into the context, even alone.
             MediaError: a picture, sound or clip cannot be read.
             UsageError: a schema, pattern or grammar that cannot be honoured, a setting out of its range.
         """
@@ -210,7 +216,10 @@ class Chat:
     def _send(self, asked: _Asked) -> Iterator[Event]:
         self._cancel.clear()
         router = self._router(asked)
-        yield from self._run(router, self._request(router, asked), asked.message)
+        request, dropped = self._request(router, asked)
+        if dropped is not None:
+            yield dropped
+        yield from self._run(router, request, asked.message)
 
     def _best(self, asked: _Asked, count: int) -> Reply:
         """Draw several answers from one prompt, keep the best."""
@@ -218,11 +227,13 @@ class Chat:
             raise UsageError(f"best_of is {count}: expected 1 to 64 answers, of text")
         self._cancel.clear()
         drawn: list[tuple[Reply, Router]] = []
+        left_out: TurnsDropped | None = None
         for i in range(count):
             seed, told = asked.sampling.seed, asked.sampling.logprobs or 0
             own = replace(asked.sampling, seed=None if seed is None else seed + i, logprobs=told)
             router = self._router(asked)
-            request = self._request(router, replace(asked, sampling=own))
+            request, dropped = self._request(router, replace(asked, sampling=own))
+            left_out = left_out or dropped
             drawn.append((gather(self._run(router, request, None)), router))
             if self._cancel.is_set():
                 break
@@ -230,7 +241,7 @@ class Chat:
         best, router = drawn[0]
         if asked.shape is None or best.finish_reason == "end":
             self._commit(asked.message, router, empty=best.finish_reason != "cancelled")
-        return replace(best, others=tuple(reply for reply, _ in drawn[1:]))
+        return replace(best, others=tuple(reply for reply, _ in drawn[1:]), dropped=left_out)
 
     def _with_tools(self, asked: _Asked, box: Toolbox) -> Reply:
         """Call tools as the model asks until it answers; a failure leaves no trace."""
@@ -238,10 +249,12 @@ class Chat:
         self._toolbox = box
         try:
             calls: list[ToolCall] = []
+            left_out: TurnsDropped | None = None
             while True:
                 reply, wanted = self._round(asked, box, last=len(calls) >= box.limit)
+                left_out = left_out or reply.dropped
                 if not wanted:
-                    return replace(reply, calls=tuple(calls))
+                    return replace(reply, calls=tuple(calls), dropped=left_out)
                 done = [call if call.error else box.run(call) for call in wanted]
                 calls += done
                 if self._cancel.is_set():
@@ -299,12 +312,11 @@ class Chat:
         finally:
             stream.close()
 
-    def _request(self, router: Router, asked: _Asked) -> Request:
+    def _request(self, router: Router, asked: _Asked) -> tuple[Request, TurnsDropped | None]:
         wiring = self._wiring
         began = time.perf_counter()
-        prompt = self._prompt(asked.message)
+        prompt, dropped = self._fitted(asked)
         router.encode_seconds = time.perf_counter() - began
-        self._check_room(sum(len(segment) for segment in prompt), asked.make)
         options = {kind: checked(self._options(kind, asked.make, asked.sampling)) for kind in KINDS}
         text = options["text"]
         generator = np.random.default_rng(text.seed)
@@ -316,7 +328,7 @@ class Chat:
             max_text=text.max_tokens,
             shape=None if asked.shape is None else asked.shape(),
         )
-        return Request(
+        request = Request(
             prompt,
             grammar,
             {kind: Sampler(options[kind], generator) for kind in KINDS},
@@ -325,6 +337,7 @@ class Chat:
             bias=self._bias(text.logit_bias or {}),
             logprobs=text.logprobs,
         )
+        return request, dropped
 
     def _options(self, kind: Kind, make: Kind | None, sampling: SamplingOptions) -> SamplingOptions:
         """The turn's settings where they are meant for this modality, over the manifest's."""
@@ -347,18 +360,44 @@ class Chat:
 
     # --- the prompt -------------------------------------------------------------------------------
 
-    def _prompt(self, message: Message) -> tuple[Segment, ...]:
-        """The whole conversation up to an answer to this message; media are encoded."""
+    def _fitted(self, asked: _Asked) -> tuple[tuple[Segment, ...], TurnsDropped | None]:
+        """The prompt, without the oldest turns where they do not fit; the system message always stays.
+
+        Raises:
+            DoesNotFitError: not even the message alone fits.
+        """
+        prompt = cache(partial(self._prompt, asked.message))
+        make = asked.make
+        block = None if make is None or make == "text" else self._wiring.vocabulary.block(make)
+        least = 1 if block is None else block.shortest
+        room = self._wiring.decoder.engine.context_length
+        wanted = room // _ANSWER if block is None else block.shortest
+        start, dropped = self._window.fit(
+            self.history,
+            lambda begin: _length(prompt(begin)) + wanted,
+            room,
+            running=asked.message.role == "tool",
+        )
+        length = _length(prompt(start))
+        if length + least > room:
+            raise DoesNotFitError(
+                f"the message is {length} tokens long with its system message, and the answer needs at least "
+                f"{least}, but the context holds {room}; send less, or load a longer context"
+            )
+        return prompt(start), dropped
+
+    def _prompt(self, message: Message, start: int = 0) -> tuple[Segment, ...]:
+        """The conversation from a message of the history up to an answer to this one; media are encoded."""
         layout, box = self._wiring.layout, self._toolbox
         listed = box.listed() if box is not None and layout.template.knows_tools else []
-        return layout.build([self._turn(m) for m in (*self._with_system(), message)], listed)
+        said = (*self._system_message(), *self.history[start:], message)
+        return layout.build([self._turn(m) for m in said], listed)
 
-    def _with_system(self) -> list[Message]:
+    def _system_message(self) -> list[Message]:
         known = self._toolbox is not None and not self._wiring.layout.template.knows_tools
         tools = self._toolbox.instructions() if self._toolbox is not None and known else ""
         system = "\n\n".join(text for text in (self.system, tools) if text)
-        first = [Message("system", (Text(system),))] if system else []
-        return first + self.history
+        return [Message("system", (Text(system),))] if system else []
 
     def _turn(self, message: Message) -> Turn:
         said = self._said.get(message)
@@ -372,17 +411,7 @@ class Chat:
             self._spans[part] = self._wiring.frontends[kind_of(part)].encode(part)
         return self._spans[part]
 
-    # --- checks and the history -------------------------------------------------------------------
-
-    def _check_room(self, length: int, make: Kind | None) -> None:
-        block = None if make is None or make == "text" else self._wiring.vocabulary.block(make)
-        needed = 1 if block is None else block.shortest
-        context = self._wiring.decoder.engine.context_length
-        if length + needed > context:
-            raise DoesNotFitError(
-                f"the conversation is {length} tokens long and the answer needs at least {needed}, "
-                f"but the context holds {context}; start a new chat, send less, or load a longer context"
-            )
+    # --- the history -----------------------------------------------------------------------------
 
     def _commit(self, message: Message, router: Router, *, empty: bool = False) -> None:
         """Keep the turn; the reply as the very ids it was made of, so that the cache fits the next prompt.
@@ -395,3 +424,7 @@ class Chat:
         answer = Message("assistant", tuple(router.parts) or (Text(""),))
         self._said[answer] = TokenSegment(tuple(router.ids))
         self.history += [message, answer]
+
+
+def _length(prompt: Sequence[Segment]) -> int:
+    return sum(len(segment) for segment in prompt)

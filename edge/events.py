@@ -70,6 +70,15 @@ class MediaProgress:
 
 
 @dataclass(frozen=True)
+class TurnsDropped:
+    """The conversation outgrew the context: its oldest turns are no longer read. Comes before the answer."""
+
+    turns: int  # questions, each with all that followed it
+    media: int  # pictures, sounds and clips among them
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Usage:
     """Token counts of one reply."""
 
@@ -109,7 +118,7 @@ class Finished:
     timings: Timings = field(default_factory=Timings)
 
 
-Event = TextDelta | ImageMade | AudioChunk | VideoMade | MediaProgress | Finished
+Event = TextDelta | ImageMade | AudioChunk | VideoMade | MediaProgress | TurnsDropped | Finished
 
 
 @dataclass(frozen=True)
@@ -154,6 +163,7 @@ class Reply:
     logprobs: tuple[TokenLogprob, ...] = ()
     calls: tuple[ToolCall, ...] = ()
     others: tuple[Reply, ...] = ()  # the other candidates of best_of, best first
+    dropped: TurnsDropped | None = None  # the oldest turns, where they no longer fitted
 
     @property
     def score(self) -> Score:

@@ -24,6 +24,7 @@ from edge.events import (
     MediaProgress,
     TextDelta,
     TokenLogprob,
+    TurnsDropped,
     VideoMade,
 )
 
@@ -73,6 +74,8 @@ class Screen:
                     self._take_clip(event, shown)
                 case AudioChunk():
                     chunks.append(event)
+                case TurnsDropped():
+                    output.note(left_out(event))
                 case Finished():
                     shown.finished = event
         self._clear_progress()
@@ -148,6 +151,16 @@ class Screen:
             sys.stderr.write("\r" + " " * self._bar_width + "\r")
             sys.stderr.flush()
             self._bar_width = 0
+
+
+def left_out(dropped: TurnsDropped) -> str:
+    """What is no longer read, and the cure, in one line."""
+    turns = "turn" if dropped.turns == 1 else f"{dropped.turns} turns"
+    media = f" with {dropped.media} pictures, sounds or clips" if dropped.media else ""
+    return (
+        f"(the context is full: the oldest {turns}{media}, {dropped.tokens} tokens, are no longer read; "
+        "-c makes the context longer)"
+    )
 
 
 def free_name(folder: Path, stem: str, ending: str) -> Path:

@@ -11,7 +11,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from edge.errors import EdgeError, IncompleteError
-from edge.events import AudioChunk, Event, Finished, ImageMade, Reply, TextDelta, TokenLogprob, VideoMade
+from edge.events import (
+    AudioChunk,
+    Event,
+    Finished,
+    ImageMade,
+    Reply,
+    TextDelta,
+    TokenLogprob,
+    TurnsDropped,
+    VideoMade,
+)
 from edge.media.audio import Sound
 from edge.media.image import Picture
 from edge.media.video import Clip
@@ -21,6 +31,7 @@ def gather(events: Iterator[Event]) -> Reply:
     """One value from a whole stream of events."""
     text, images, videos, chunks = "", [], [], []
     logprobs: list[TokenLogprob] = []
+    dropped: TurnsDropped | None = None
     finished: Finished | None = None
     for event in events:
         if isinstance(event, TextDelta):
@@ -32,6 +43,8 @@ def gather(events: Iterator[Event]) -> Reply:
             videos.append(Clip(event.frames, event.frame_seconds))
         elif isinstance(event, AudioChunk):
             chunks.append(event)
+        elif isinstance(event, TurnsDropped):
+            dropped = event
         elif isinstance(event, Finished):
             finished = event
     if finished is None:
@@ -39,7 +52,7 @@ def gather(events: Iterator[Event]) -> Reply:
     audio = Sound(np.concatenate([c.samples for c in chunks]), chunks[0].sample_rate) if chunks else None
     return Reply(
         text, tuple(images), tuple(videos), audio, finished.usage, finished.timings, finished.reason,
-        logprobs=tuple(logprobs),
+        logprobs=tuple(logprobs), dropped=dropped,
     )  # fmt: skip
 
 
