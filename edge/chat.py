@@ -13,14 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
 
 from edge import abilities
-from edge.abilities import kind_of
-from edge.errors import DoesNotFitError, IncompleteError, UsageError
+from edge.context import Context
+from edge.errors import IncompleteError, UsageError
 from edge.events import (
     Event,
     Finished,
@@ -32,20 +32,17 @@ from edge.events import (
 from edge.generation.constraints import Grammar, Kind
 from edge.generation.decode import Request
 from edge.generation.gather import gather, incomplete
-from edge.generation.prompt import Piece, Turn
 from edge.generation.reply import Router
 from edge.generation.sampling import Sampler, checked
 from edge.generation.shapes.masks import Matcher
 from edge.generation.shapes.python_types import described
-from edge.messages import Audio, Image, Message, Part, Text, Video, as_part
+from edge.messages import Message, Part, Text, as_part
 from edge.options import SamplingOptions
-from edge.segments import Segment, TokenSegment
+from edge.segments import TokenSegment
 from edge.tools import Toolbox, read_native, read_protocol, told
-from edge.window import Window
 from edge.wiring import Wiring, scored
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-_ANSWER = 8  # turns are left out before a text has less than this part of the context
 
 
 @dataclass(frozen=True)
@@ -72,10 +69,8 @@ class Chat:
         self.history: list[Message] = []  # without the system message; may be edited between turns
         self._wiring = wiring
         self._cancel = threading.Event()
-        self._spans: dict[Image | Audio | Video, Segment] = {}  # media of the history, as they were read
-        self._said: dict[Message, TokenSegment] = {}  # replies, as the very ids that were generated
+        self._context = Context(wiring)
         self._toolbox: Toolbox | None = None  # while tools may be called
-        self._window = Window()  # what of the history still fits
 
     def send(
         self,
@@ -157,7 +152,8 @@ class Chat:
             DoesNotFitError: conversation and answer do not fit into the context.
         """
         asked = self._asked(parts, None, None, "")
-        prompt, ids = self._prompt(asked.message), self._wiring.layout.text(answer)
+        prompt = self._context.prompt(self.system, (*self.history, asked.message))
+        ids = self._wiring.layout.text(answer)
         return scored(self._wiring, prompt, ids)
 
     def cancel(self) -> None:
@@ -166,13 +162,15 @@ class Chat:
 
     def transcript(self) -> list[tuple[Message, tuple[int, ...] | None]]:
         """The history, each reply with the very ids that it was made of; for `resume`, here or elsewhere."""
-        said = ((message, self._said.get(message)) for message in self.history)
+        said = ((message, self._context.said.get(message)) for message in self.history)
         return [(message, None if ids is None else ids.ids) for message, ids in said]
 
     def resume(self, transcript: Sequence[tuple[Message, tuple[int, ...] | None]]) -> None:
         """Go on from what `transcript` told, instead of the history."""
         self.history = [message for message, _ in transcript]
-        self._said.update((message, TokenSegment(ids)) for message, ids in transcript if ids is not None)
+        self._context.said.update(
+            (message, TokenSegment(ids)) for message, ids in transcript if ids is not None
+        )
 
     # --- one turn ---------------------------------------------------------------------------------
 
@@ -315,7 +313,9 @@ class Chat:
     def _request(self, router: Router, asked: _Asked) -> tuple[Request, TurnsDropped | None]:
         wiring = self._wiring
         began = time.perf_counter()
-        prompt, dropped = self._fitted(asked)
+        prompt, dropped = self._context.fitted(
+            self.system, self.history, asked.message, asked.make, self._toolbox
+        )
         router.encode_seconds = time.perf_counter() - began
         options = {kind: checked(self._options(kind, asked.make, asked.sampling)) for kind in KINDS}
         text = options["text"]
@@ -358,59 +358,6 @@ class Chat:
             found[ids[0]] = float(value)
         return found
 
-    # --- the prompt -------------------------------------------------------------------------------
-
-    def _fitted(self, asked: _Asked) -> tuple[tuple[Segment, ...], TurnsDropped | None]:
-        """The prompt, without the oldest turns where they do not fit; the system message always stays.
-
-        Raises:
-            DoesNotFitError: not even the message alone fits.
-        """
-        prompt = cache(partial(self._prompt, asked.message))
-        make = asked.make
-        block = None if make is None or make == "text" else self._wiring.vocabulary.block(make)
-        least = 1 if block is None else block.shortest
-        room = self._wiring.decoder.engine.context_length
-        wanted = room // _ANSWER if block is None else block.shortest
-        start, dropped = self._window.fit(
-            self.history,
-            lambda begin: _length(prompt(begin)) + wanted,
-            room,
-            running=asked.message.role == "tool",
-        )
-        length = _length(prompt(start))
-        if length + least > room:
-            raise DoesNotFitError(
-                f"the message is {length} tokens long with its system message, and the answer needs at least "
-                f"{least}, but the context holds {room}; send less, or load a longer context"
-            )
-        return prompt(start), dropped
-
-    def _prompt(self, message: Message, start: int = 0) -> tuple[Segment, ...]:
-        """The conversation from a message of the history up to an answer to this one; media are encoded."""
-        layout, box = self._wiring.layout, self._toolbox
-        listed = box.listed() if box is not None and layout.template.knows_tools else []
-        said = (*self._system_message(), *self.history[start:], message)
-        return layout.build([self._turn(m) for m in said], listed)
-
-    def _system_message(self) -> list[Message]:
-        known = self._toolbox is not None and not self._wiring.layout.template.knows_tools
-        tools = self._toolbox.instructions() if self._toolbox is not None and known else ""
-        system = "\n\n".join(text for text in (self.system, tools) if text)
-        return [Message("system", (Text(system),))] if system else []
-
-    def _turn(self, message: Message) -> Turn:
-        said = self._said.get(message)
-        pieces = (said,) if said is not None else tuple(self._piece(part) for part in message.parts)
-        return Turn(message.role, pieces)
-
-    def _piece(self, part: Part) -> Piece:
-        if isinstance(part, Text):
-            return part.text
-        if part not in self._spans:
-            self._spans[part] = self._wiring.frontends[kind_of(part)].encode(part)
-        return self._spans[part]
-
     # --- the history -----------------------------------------------------------------------------
 
     def _commit(self, message: Message, router: Router, *, empty: bool = False) -> None:
@@ -422,9 +369,5 @@ class Chat:
         if not router.parts and not empty:
             return
         answer = Message("assistant", tuple(router.parts) or (Text(""),))
-        self._said[answer] = TokenSegment(tuple(router.ids))
+        self._context.said[answer] = TokenSegment(tuple(router.ids))
         self.history += [message, answer]
-
-
-def _length(prompt: Sequence[Segment]) -> int:
-    return sum(len(segment) for segment in prompt)

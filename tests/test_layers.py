@@ -27,7 +27,7 @@ EDGE = (
     "edge.generation.template", "edge.generation.prompt", "edge.generation.decode", "edge.generation.reply",
     "edge.generation.gather",
     "edge.tools", "edge.safety", "edge.provenance", "edge.store", "edge.pull",
-    "edge.wiring", "edge.abilities", "edge.window", "edge.chat",
+    "edge.wiring", "edge.abilities", "edge.window", "edge.context", "edge.chat",
     "edge.bare_text", "edge.tasks",
     "edge.model",
     "edge.isolation.*",

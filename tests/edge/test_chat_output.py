@@ -176,7 +176,7 @@ def test_a_token_that_holds_more_than_the_stop_string_is_cut_inside() -> None:
     engine.tokenizer.piece = lambda i: b"bcSTOPde" if i == 300 else bytes([i])  # type: ignore[method-assign]
     reply = chat.ask("hi", sampling=SamplingOptions(stop=("STOP",)))
     assert reply.text == "abc"
-    assert chat._said[chat.history[-1]].ids == (*b"abc",)
+    assert chat._context.said[chat.history[-1]].ids == (*b"abc",)
 
 
 @pytest.mark.parametrize("stop", ["STOP", ("",)])

@@ -168,7 +168,7 @@ def test_cached_prompts_give_the_ids_of_uncached_ones(model: edge.Model) -> None
     model.wiring.decoder.engine.truncate(0)
     model.wiring.decoder._held.clear()
     fresh = model.chat(sampling=exact)
-    fresh.history, fresh._said = history, dict(chat._said)
+    fresh.history, fresh._context.said = history, dict(chat._context.said)
     assert fresh.ask("and the circle").text == cached
 
 
