@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Usage,
         VideoMade,
     )
+    from edge.fitting import Fit, fit
     from edge.loading import load
     from edge.media.audio import Sound
     from edge.media.image import Picture
@@ -61,6 +62,7 @@ _HOMES = {
     "edge.events": ("AudioChunk", "Event", "Finished", "ImageMade", "MediaProgress", "Reply", "Score",
                     "TextDelta", "Timings", "TokenLogprob", "ToolCall", "TurnsDropped", "Usage",
                     "VideoMade"),
+    "edge.fitting": ("Fit", "fit"),
     "edge.media.audio": ("Sound",),
     "edge.media.image": ("Picture",),
     "edge.media.video": ("Clip",),
@@ -75,10 +77,10 @@ _WHERE = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Audio", "AudioChunk", "Chat", "Clip", "CrashError", "DoesNotFitError", "EdgeError", "EngineError",
     "EngineOptions",
-    "Event", "Finished", "Image", "ImageMade", "IncompleteError", "IntegrityError", "MediaError",
+    "Event", "Finished", "Fit", "Image", "ImageMade", "IncompleteError", "IntegrityError", "MediaError",
     "MediaProgress", "Message", "ModalityError", "Model", "NotFoundError", "OfflineError", "Part",
     "Picture", "Reply", "SamplingOptions", "Score", "Sound", "Text", "TextDelta", "Timings", "TokenLogprob",
-    "ToolCall", "Toolbox", "TurnsDropped", "Usage", "UsageError", "Video", "VideoMade", "__version__",
+    "ToolCall", "Toolbox", "TurnsDropped", "Usage", "UsageError", "Video", "VideoMade", "__version__", "fit",
     "freeze_support", "load",
 ]  # fmt: skip
 

@@ -16,6 +16,7 @@ from typing import Any
 from edge import store
 from edge.bare_text import BareText
 from edge.chat import Chat
+from edge.engines import choice
 from edge.engines.base import Engine
 from edge.engines.llama_cpp import LlamaCppEngine
 from edge.engines.onnx_engine import OnnxEngine
@@ -109,12 +110,8 @@ def _load_bundle(folder: Path, options: EngineOptions) -> Model:
 
 
 def _engine(folder: Path, known: Manifest, options: EngineOptions) -> Native:
-    """The engine that was asked for, else the one whose decoder the bundle has."""
-    has = {"llama.cpp": manifest.GGUF in known.files, "onnx": manifest.ONNX in known.files}
-    wanted = options.engine if options.engine != "auto" else next((e for e in has if has[e]), "llama.cpp")
-    if wanted not in has:
-        raise UsageError(f"there is no engine {wanted!r}; choose auto, {' or '.join(has)}")
-    if wanted == "llama.cpp":
+    """The engine that `choice` names, open."""
+    if choice.of(known, options.engine) == "llama.cpp":
         return LlamaCppEngine(known.path(folder, manifest.GGUF), options)
     graph = known.path(folder, manifest.ONNX)
     onnx_file.look(graph).require_only(known.path(folder, manifest.ONNX_DATA).name)

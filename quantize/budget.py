@@ -16,9 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, prod
 
+from edge.engines import room
 from edge.errors import DoesNotFitError, UsageError
 from edge.formats.gguf import GgufHeader
-from quantize import knapsack, memory, recipes
+from edge.options import EngineOptions
+from quantize import knapsack, recipes
 from quantize.knapsack import Table
 from quantize.recipes import Recipe
 from quantize.rotation import Kept
@@ -60,8 +62,12 @@ class Goal:
     def file_limit(self, header: GgufHeader) -> int | None:
         """Bytes that decoder.gguf may have; None where only the divergence is limited."""
         if self.max_ram is not None:
-            return self.max_ram - memory.beside(header, self.context)
+            return self.max_ram - self.needed(header, 0)
         return self.max_size
+
+    def needed(self, header: GgufHeader, size: int) -> int:
+        """Bytes that a file of `size` takes while it runs with `context`, without the interpreter."""
+        return room.llama_cpp(header, self.context, EngineOptions().sequences, size=size).own
 
 
 @dataclass(frozen=True)
@@ -274,7 +280,7 @@ def _front(options: Market, correction: float) -> tuple[Point, ...]:
 
 
 def _too_small(goal: Goal, header: GgufHeader, smallest: int) -> DoesNotFitError:
-    least = smallest if goal.max_size is not None else memory.needed(header, goal.context, smallest)
+    least = smallest if goal.max_size is not None else goal.needed(header, smallest)
     return DoesNotFitError(
         f"{goal} cannot be met: the least that this model needs is {least / 1e6:.1f} MB; give at least that"
         + ("" if goal.max_size is not None else ", or a shorter --context")

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 EDGE = (
     "edge.errors", "edge.children", "edge.atomic", "edge.licences", "edge.messages", "edge.options",
     "edge.segments", "edge.vocabulary", "edge.events",
-    "edge.hardware", "edge.offline",
+    "edge.hardware", "edge.throughput", "edge.offline",
     "edge.formats.*",
     "edge.media.source", "edge.media.*",
     "edge.onnx_session",
@@ -29,7 +29,7 @@ EDGE = (
     "edge.tools", "edge.safety", "edge.provenance", "edge.store", "edge.pull",
     "edge.wiring", "edge.abilities", "edge.window", "edge.context", "edge.chat",
     "edge.bare_text", "edge.tasks",
-    "edge.model",
+    "edge.fitting", "edge.model",
     "edge.isolation.*",
     "edge.loading",
     "edge",

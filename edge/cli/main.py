@@ -30,6 +30,7 @@ VERBS = {
     "run": "Answer one prompt and exit; only the answer goes to stdout.",
     "list": "The bundles on this machine.",
     "show": "What a model is, reads, makes and weighs.",
+    "fit": "Whether a model fits this machine or another, and how fast it may run, before it is loaded.",
     "verify": "Check every file of a bundle against its manifest.",
     "doctor": "Check this machine: versions, memory, threads, the native engine.",
     "version": "The versions of Edge and of what it runs on.",

@@ -26,13 +26,13 @@ from edge.engines.base import Logits
 from edge.engines.hidden_states import hidden_states
 from edge.engines.llama_native import LlamaTokenizer, complaint, library
 from edge.engines.own_thread import CallersThread, OwnThread
+from edge.engines.repacking import packs_again
 from edge.engines.threads import ThreadGovernor, fastest
 from edge.errors import DoesNotFitError, EngineError
-from edge.formats.gguf import read_header
+from edge.formats.gguf import GgufHeader, read_header
 from edge.options import EngineOptions
 from edge.segments import Segment, TokenSegment
 
-DEFAULT_CONTEXT = 2048  # tokens per sequence
 _PROBE_BYTES = 512 << 20  # larger models are bound by memory bandwidth: all free threads, no probe
 _PROBE_STEPS, _PROBE_SECONDS = 4, 0.6
 _LOAD_EVERY = 0.2  # seconds between two looks at what other processes take
@@ -57,18 +57,18 @@ class LlamaCppEngine:
         header = read_header(path)
         self.sequences = max(1, chosen.sequences)
         wanted = lora.checked(chosen.adapters, header)
-        room.check(
+        self.context_length = room.context_of(header, chosen.context_length)
+        need = partial(
+            room.llama_cpp,
             header,
-            chosen.context_length or DEFAULT_CONTEXT,
-            self.sequences,
-            hardware.memory()[1],
+            sequences=self.sequences,
+            batch=chosen.batch,
             adapters=sum(adapter.size for adapter in wanted),
         )
+        room.require(need, self.context_length, self.sequences, hardware.memory()[1])
         self._native = library()
-        self._model = self._load(path)
+        self._model = self._load(path, header)
         handles = lora.load(self._native, self._model, wanted)
-        trained = int(self._native.llama_model_n_ctx_train(self._model))
-        self.context_length = chosen.context_length or min(DEFAULT_CONTEXT, trained or DEFAULT_CONTEXT)
         self._batch_size = max(self.sequences, min(chosen.batch, self.context_length))
         self._fixed = chosen.threads
         self._context = self._open()
@@ -184,9 +184,11 @@ class LlamaCppEngine:
 
     # --- loading ----------------------------------------------------------------------------------
 
-    def _load(self, path: Path) -> Any:
+    def _load(self, path: Path, header: GgufHeader) -> Any:
         params = self._native.llama_model_default_params()
         params.use_extra_bufts = hardware.fast_path_is_safe()
+        if params.use_extra_bufts and packs_again(header, hardware.cpu_flags()):
+            params.load_mode = self._native.LLAMA_LOAD_MODE_NONE
         params.n_gpu_layers = 0
         complaint()
         model = self._native.llama_model_load_from_file(os.fsencode(path), params)

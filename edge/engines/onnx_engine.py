@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,6 @@ from edge.onnx_session import Binding, OnnxSession
 from edge.options import EngineOptions
 from edge.segments import EmbeddingSegment, Segment, TokenSegment
 
-DEFAULT_CONTEXT = 2048  # tokens per sequence
 _F32 = 4  # bytes of one cached value
 PAST, PRESENT = "past_key_values.", "present."  # how the caches' inputs and outputs begin
 _OTHERS = {"input_ids", "attention_mask"}
@@ -54,12 +54,12 @@ class OnnxEngine:
             raise UsageError("LoRA adapters run on llama.cpp only; load the GGUF (engine llama.cpp)")
         size = sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
         self._threads = chosen.threads or hardware.choose_threads(size)
-        self._session = OnnxSession(path, threads=self._threads, external=True, patterns=False)
         self.sequences = max(1, chosen.sequences)
-        self._read_graph(chosen)
-        self._check_memory(size)
         self._vocabulary = VocabularyFile(vocabulary)
         self.tokenizer = self._vocabulary.tokenizer
+        self._check_memory(size, chosen)
+        self._session = OnnxSession(path, threads=self._threads, external=True, patterns=False)
+        self._read_graph(chosen)
         self._batch_size = max(1, min(chosen.batch, self.context_length))
         self._model = f"{self.name} {size} {self.vocab_size} {self._cache_shapes}"
         self._caches = {
@@ -151,12 +151,14 @@ class OnnxEngine:
         self._cache_shapes = {name: (heads, width) for name, (heads, width) in caches.items()}
         self.vocab_size, self._width = vocabulary, width
         trained = max(1, int(length))
-        self.context_length = min(chosen.context_length or DEFAULT_CONTEXT, trained)
+        self.context_length = min(chosen.context_length or room.DEFAULT_CONTEXT, trained)
 
-    def _check_memory(self, size: int) -> None:
-        per_token = sum(heads * width * _F32 for heads, width in self._cache_shapes.values())
-        cache = per_token * self.context_length * self.sequences
-        room.require(size, cache, self.context_length, self.sequences, hardware.memory()[1])
+    def _check_memory(self, size: int, chosen: EngineOptions) -> None:
+        """By the vocabulary's header, which knows the sizes of its decoder, before the graph is opened."""
+        header = self._vocabulary.header
+        need = partial(room.onnx, header, sequences=self.sequences, size=size, batch=chosen.batch)
+        context = room.context_of(header, chosen.context_length, at_most_trained=True)
+        room.require(need, context, self.sequences, hardware.memory()[1])
 
     # --- runs -------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ class VocabularyFile:
             NotFoundError: no such file. IntegrityError: no sound GGUF. EngineError: llama.cpp refuses it.
         """
         path = Path(path)
-        header = read_header(path)
+        header = self.header = read_header(path)
         native = library()
         params = native.llama_model_default_params()
         params.vocab_only, params.n_gpu_layers = True, 0

@@ -72,8 +72,11 @@ class GgufHeader:
         return str(self.metadata.get("general.architecture", ""))
 
 
-def read_header(path: str | Path) -> GgufHeader:
+def read_header(path: str | Path, *, part: bool = False) -> GgufHeader:
     """The checked header of a GGUF file.
+
+    Args:
+        part: the file may be the beginning of a download; the size is then what its tensors need.
 
     Raises:
         NotFoundError: there is no such file.
@@ -83,13 +86,14 @@ def read_header(path: str | Path) -> GgufHeader:
     if not path.is_file():
         raise NotFoundError(f"{path} does not exist or is not a file; check the path")
     with path.open("rb") as file:
-        cursor = _Cursor(file, path.stat().st_size, path.name)
+        cursor = _Cursor(file, path.stat().st_size, path.name, part=part)
         version, tensor_count = _preamble(cursor)
         metadata, types = _metadata(cursor, cursor.number("Q", "the metadata count"))
         alignment = _alignment(cursor, metadata)
         rows = [_tensor_row(cursor) for _ in range(cursor.fits(tensor_count, MIN_ROW, "tensors"))]
         tensors, start = _place(cursor, rows, alignment)
-        header = GgufHeader(version, metadata, tensors, start, cursor.size, types)
+        size = max((cursor.size, *(t.offset + t.size for t in tensors)))
+        header = GgufHeader(version, metadata, tensors, start, size, types)
         _check_tokenizer(cursor, header)
         _check_shape_of_model(cursor, header)
     return header
@@ -98,16 +102,25 @@ def read_header(path: str | Path) -> GgufHeader:
 class _Cursor:
     """Reads forward; every read is first proven to lie inside of the file."""
 
-    def __init__(self, file: BinaryIO, size: int, name: str) -> None:
-        self.file, self.size, self.name, self.at = file, size, name, 0
+    def __init__(self, file: BinaryIO, size: int, name: str, *, part: bool = False) -> None:
+        self.file, self.size, self.name, self.part, self.at = file, size, name, part, 0
 
     def fail(self, reason: str) -> NoReturn:
         raise IntegrityError(f"{self.name} is not a valid GGUF file: {reason}; get or build the file again")
 
+    def ends(self, reason: str) -> NoReturn:
+        """It is too short for what it says."""
+        if not self.part:
+            self.fail(reason)
+        raise IntegrityError(
+            f"{self.name} ends inside of the GGUF header ({reason}); get more of its beginning: headers with "
+            "large vocabularies have up to 20 MB"
+        )
+
     def take(self, count: int, what: str) -> bytes:
         left = self.size - self.at
         if count > left:
-            self.fail(f"{what} needs {count} bytes at offset {self.at}, but only {left} are left")
+            self.ends(f"{what} needs {count} bytes at offset {self.at}, but only {left} are left")
         self.at += count
         data = self.file.read(count)
         if len(data) != count:
@@ -118,7 +131,7 @@ class _Cursor:
         """`count`, once `count` items of at least `smallest` bytes can still follow."""
         left = self.size - self.at
         if count * smallest > left:
-            self.fail(f"{count} {what} need at least {count * smallest} bytes, but only {left} are left")
+            self.ends(f"{count} {what} need at least {count * smallest} bytes, but only {left} are left")
         return count
 
     def number(self, code: str, what: str) -> Any:
@@ -230,7 +243,7 @@ def _place(cursor: _Cursor, rows: list[GgufTensor], alignment: int) -> tuple[tup
         if row.offset % alignment:
             cursor.fail(f"tensor {row.name} starts at {row.offset}, not a multiple of {alignment}")
         end = start + row.offset + row.size
-        if end > cursor.size:
+        if end > cursor.size and not cursor.part:
             cursor.fail(f"tensor {row.name} ends at byte {end}, but the file has {cursor.size}")
         placed.append(GgufTensor(row.name, row.shape, row.type, start + row.offset, row.size))
     for before, after in pairwise(sorted(placed, key=lambda t: t.offset)):

@@ -119,18 +119,23 @@ def load(folder: str | Path, *, hashes: bool = True) -> Manifest:
     """Read and verify the manifest of a bundle folder.
 
     Raises:
-        NotFoundError: the folder or its manifest.json does not exist.
+        NotFoundError: the folder has no manifest.
         IntegrityError: the manifest is malformed, or a file differs from it.
     """
+    manifest = read(folder)
+    manifest.verify(folder, hashes=hashes)
+    return manifest
+
+
+def read(folder: str | Path) -> Manifest:
+    """The manifest alone: the files that it lists need not be there. Raises: as `load`."""
     path = Path(folder) / FILE_NAME
     if not path.is_file():
         raise NotFoundError(f"{folder} is not a bundle: it has no {FILE_NAME}; make one with `edge quantize`")
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise IntegrityError(f"{path} has {size} bytes, more than {MAX_BYTES}; build the bundle again")
-    manifest = Manifest.from_json(path.read_bytes())
-    manifest.verify(folder, hashes=hashes)
-    return manifest
+    return Manifest.from_json(path.read_bytes())
 
 
 def sha256(path: Path) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.engines.room import kv_bytes_per_token
+from edge.engines import room
 from edge.errors import DoesNotFitError, IntegrityError, UsageError
 from edge.formats.gguf import GgufHeader, read_header
-from quantize import budget, memory, sensitivity, tensor_groups
+from quantize import budget, sensitivity, tensor_groups
 from quantize.budget import Goal, Market
 from quantize.sensitivity import Sensitivity
 from quantize.tensor_groups import MENU, Group
@@ -157,9 +157,11 @@ def test_the_formula_is_what_llama_cpp_reserves(
     cache = float(re.findall(r"KV buffer size = +([\d.]+) MiB", done.stderr)[0]) * 2**20
     buffer = float(re.findall(r"compute buffer size = +([\d.]+) MiB", done.stderr)[0]) * 2**20
     header = read_header(path)
-    assert kv_bytes_per_token(header) * 512 == cache
-    assert memory.compute(header, 512) == pytest.approx(buffer, rel=0.005 if exact else 0.6)
-    assert memory.compute(header, 512) > 0.998 * buffer
+    predicted = room.llama_cpp(header, 512)
+    logits = 4 * len(header.metadata["tokenizer.ggml.tokens"])
+    assert predicted.cache == cache
+    assert predicted.compute - logits == pytest.approx(buffer, rel=0.005 if exact else 0.6)
+    assert predicted.compute - logits > 0.998 * buffer
 
 
 def test_a_slow_type_is_left_where_it_buys_too_little(header: GgufHeader, groups: list[Group]) -> None:
