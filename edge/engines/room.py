@@ -99,7 +99,7 @@ def llama_cpp(
     stream = _padded(context * sequences if unified else context)
     cells = stream if unified else stream * sequences
     tokens = max(sequences, min(batch, context))
-    logits = sequences * len(_tokens(header)) * _F32
+    logits = sequences * _tokens(header) * _F32
     return Room(
         weights=(header.file_size if size is None else size) + adapters,
         cache=kv_bytes_per_token(header) * cells,
@@ -111,7 +111,7 @@ def llama_cpp(
 def onnx(header: GgufHeader, context: int, sequences: int = 1, *, size: int, batch: int = BATCH) -> Room:
     """What a decoder graph of `size` bytes takes in onnxruntime; its sizes and tokens are the header's."""
     weights = parameters(header)
-    packed = _F32 * _fact(header, "embedding_length") * len(_tokens(header))  # f32: a tied head, again
+    packed = _F32 * _fact(header, "embedding_length") * _tokens(header)  # f32: a tied head, again
     return Room(
         weights=size + (packed if size > 3 * weights else int(_SCALES * weights)),
         cache=kv_bytes_per_token(header, _F32) * context * sequences,
@@ -135,7 +135,7 @@ def parameters(header: GgufHeader) -> int:
         return sum(prod(tensor.shape) for tensor in header.tensors)
     width, hidden = _fact(header, "embedding_length"), _fact(header, "feed_forward_length")
     layers, kv = _fact(header, "block_count"), kv_bytes_per_token(header, 1)
-    return layers * width * (2 * width + 3 * hidden) + kv * width + width * len(_tokens(header))
+    return layers * width * (2 * width + 3 * hidden) + kv * width + width * _tokens(header)
 
 
 def largest_context(need: Need, available: int, most: int) -> int:
@@ -175,11 +175,11 @@ def _activations(header: GgufHeader) -> int:
 
 def _tables(header: GgufHeader) -> int:
     merges = header.metadata.get("tokenizer.ggml.merges", ())
-    return _LIBRARY + _TOKEN * len(_tokens(header)) + _MERGE * len(merges)
+    return _LIBRARY + _TOKEN * _tokens(header) + _MERGE * len(merges)
 
 
-def _tokens(header: GgufHeader) -> Any:
-    return header.metadata.get("tokenizer.ggml.tokens", ())
+def _tokens(header: GgufHeader) -> int:
+    return _fact(header, "vocab_size") or len(header.metadata.get("tokenizer.ggml.tokens", ()))
 
 
 def _padded(count: int) -> int:
