@@ -8,13 +8,16 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from edge.errors import EdgeError, NotFoundError
 
 
-def write_bytes(path: str | Path, data: bytes) -> Path:
-    """Put `data` at `path`; a kill or a full disk leaves what was there before.
+def write_bytes(path: str | Path, *pieces: bytes, mode: int | None = None) -> Path:
+    """Put the pieces, one after another, at `path`; a kill or a full disk leaves what was there before.
+
+    `mode`: its permissions; None = those of the file that is replaced, else of any new one.
 
     Raises:
         NotFoundError: the folder does not exist.
@@ -22,7 +25,7 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
     """
     target = Path(path)
     try:
-        return _replace(target, data)
+        return _replace(target, pieces, mode)
     except FileNotFoundError as error:
         raise NotFoundError(
             f"cannot save {target}: the folder {target.parent} does not exist; make it first"
@@ -33,14 +36,15 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
         ) from error
 
 
-def _replace(target: Path, data: bytes) -> Path:
+def _replace(target: Path, pieces: Sequence[bytes], mode: int | None) -> Path:
     handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".part", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            for piece in pieces:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, _mode(target))
+        os.chmod(name, _mode(target) if mode is None else mode)
         os.replace(name, target)
     except BaseException:
         with contextlib.suppress(OSError):

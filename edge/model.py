@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edge import store
+from edge import cache_store, hardware, store
 from edge.bare_text import BareText
+from edge.cache_store import CacheStore
 from edge.chat import Chat
 from edge.engines import choice
 from edge.engines.base import Engine
@@ -24,6 +25,7 @@ from edge.errors import IntegrityError, UsageError
 from edge.formats import gguf, manifest, onnx_file
 from edge.formats.manifest import Manifest
 from edge.frontends.codecs import Codec, open_codecs
+from edge.frontends.media_cache import MediaCache
 from edge.generation.decode import Decoder
 from edge.generation.prompt import Layout, Turn
 from edge.generation.template import ChatTemplate
@@ -34,6 +36,7 @@ from edge.vocabulary import Vocabulary
 from edge.wiring import Wiring
 
 Native = LlamaCppEngine | OnnxEngine
+KEPT = ("media", "sequences")  # folders of files that later processes find
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Model(Tasks, BareText):
     wiring: Wiring
     engine: Engine
     codecs: tuple[Codec, ...] = ()
+    kept: tuple[CacheStore, ...] = ()  # files that later processes find
 
     @property
     def name(self) -> str:
@@ -79,6 +83,8 @@ class Model(Tasks, BareText):
         for codec in self.codecs:
             codec.close()
         self.engine.close()
+        for files in self.kept:
+            files.close()
 
     def __enter__(self) -> Model:
         return self
@@ -98,12 +104,13 @@ def open_model(name: str | Path, *, engine: EngineOptions | None = None) -> Mode
 
 def _load_bundle(folder: Path, options: EngineOptions) -> Model:
     known = manifest.load(folder)
-    codecs = _codecs(folder, known)
+    media = _kept("media", options)
+    codecs = _codecs(folder, known, MediaCache(*media))
     template = known.path(folder, "chat_template").read_text(encoding="utf-8")
     length = min(options.context_length or known.context_length, known.context_length)
     native = _engine(folder, known, replace(options, context_length=length))
     try:
-        return _wired(known, native, codecs, template)
+        return replace(_wired(known, native, codecs, template), kept=media)
     except BaseException:
         native.close()
         raise
@@ -174,12 +181,18 @@ def _native_facts(path: Path, text: Any) -> dict[str, Any]:
     return facts
 
 
-def _codecs(folder: Path, known: Manifest) -> tuple[Codec, ...]:
+def _kept(what: str, options: EngineOptions) -> tuple[CacheStore, ...]:
+    """Files that outlive this process; none where they are not wanted."""
+    limit = cache_store.allowed(options.cache_bytes) // len(KEPT)
+    return (CacheStore(hardware.home() / "cache" / what, limit),) if limit else ()
+
+
+def _codecs(folder: Path, known: Manifest, cache: MediaCache) -> tuple[Codec, ...]:
     """A frontend per medium that the manifest says the model reads or makes."""
     wanted = {role for (kind, way), role in manifest.CODECS.items() if kind in known.modalities[way]}
     graphs = {role: known.path(folder, role) for role in wanted if role in known.files}
     named = {kind for kinds in known.modalities.values() for kind in kinds}
-    return tuple(codec for codec in open_codecs(graphs, known.vocabulary) if codec.kind in named)
+    return tuple(codec for codec in open_codecs(graphs, known.vocabulary, cache) if codec.kind in named)
 
 
 def _wired(known: Manifest, native: Native, codecs: tuple[Codec, ...], template: str) -> Model:

@@ -46,4 +46,5 @@ class EngineOptions:
     batch: int = 512  # tokens fed to the engine at once
     sequences: int = 2  # parallel KV sequences; guidance needs 2
     engine: Literal["auto", "llama.cpp", "onnx"] = "auto"  # auto: llama.cpp where the bundle has a GGUF
+    cache_bytes: int | None = None  # of kept files; None = 1 GiB, none with $EDGE_NO_CACHE; 0 = no files
     adapters: tuple[Adapter, ...] = ()  # LoRA files (GGUF) over the weights; scale 1 = as trained, 0 = off

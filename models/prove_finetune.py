@@ -68,7 +68,7 @@ def measure(
     bundle: str, adapters: tuple[Path, ...], corpus: Path, items: int
 ) -> tuple[dict[str, float], Result]:
     """Zibs, and the whole table of a bundle."""
-    with edge.load(bundle, engine=edge.EngineOptions(threads=1, adapters=adapters)) as model:
+    with edge.load(bundle, engine=edge.EngineOptions(threads=1, adapters=adapters, cache_bytes=0)) as model:
         learnt = zibs(model, items)
         print(json.dumps(learnt), flush=True)
         return learnt, examine(Exam(model, corpus, items))

@@ -34,7 +34,7 @@ def main() -> None:
     parse.add_argument("--items", type=int, default=40)
     args = parse.parse_args()
     print("| temperature | guidance | colour and shape | everything |\n|---:|---:|---:|---:|")
-    with edge.load(args.bundle) as model:
+    with edge.load(args.bundle, engine=edge.EngineOptions(cache_bytes=0)) as model:
         for temperature, guidance in product(TEMPERATURES, GUIDANCES):
             both, whole = shares(
                 model, edge.SamplingOptions(temperature=temperature, guidance=guidance), args.items

@@ -64,6 +64,7 @@ def command(
     context: flags.Context = None,
     threads: flags.Threads = None,
     lora: flags.Loras = None,
+    no_cache: flags.NoCache = False,
 ) -> None:
     """Talk with a model: text, pictures and sounds, in and out."""
     waiting = attachments.gather(image or [], audio or [], "", clips=video or [])
@@ -72,7 +73,7 @@ def command(
 
     name = model_flag or model or "pico"
     measured.warn(name)
-    with edge.load(name, engine=flags.engine(context, threads, lora)) as loaded:
+    with edge.load(name, engine=flags.engine(context, threads, lora, no_cache)) as loaded:
         talk = Talk(loaded, system=system, sampling=sampling, waiting=waiting)
         if sys.stdin.isatty():
             import readline  # line editing and history for input()

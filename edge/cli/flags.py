@@ -85,6 +85,9 @@ Loras = Annotated[
     list[Path] | None,
     typer.Option("--lora", metavar="FILE", help="A LoRA adapter (GGUF) over the model; may be repeated."),
 ]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Keep no files for later: neither media nor what was read.")
+]
 
 
 def sampling(
@@ -106,6 +109,13 @@ def sampling(
     )
 
 
-def engine(context: int | None, threads: int | None, lora: list[Path] | None) -> EngineOptions:
-    """What -c, -t and --lora mean."""
-    return EngineOptions(context_length=context, threads=threads, adapters=tuple(lora or ()))
+def engine(
+    context: int | None, threads: int | None, lora: list[Path] | None, no_cache: bool = False
+) -> EngineOptions:
+    """What -c, -t, --lora and --no-cache mean."""
+    return EngineOptions(
+        context_length=context,
+        threads=threads,
+        adapters=tuple(lora or ()),
+        cache_bytes=0 if no_cache else None,
+    )

@@ -93,6 +93,7 @@ def command(
     context: flags.Context = None,
     threads: flags.Threads = None,
     lora: flags.Loras = None,
+    no_cache: flags.NoCache = False,
     as_json: flags.Json = False,
 ) -> None:
     """Answer one prompt and exit; only the answer goes to stdout."""
@@ -122,7 +123,7 @@ def command(
     import edge
 
     measured.warn(name)
-    with edge.load(name, engine=flags.engine(context, threads, lora)) as loaded:
+    with edge.load(name, engine=flags.engine(context, threads, lora, no_cache)) as loaded:
         answer(loaded, request)
 
 

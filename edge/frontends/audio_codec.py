@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.frontends.codec_graphs import CodecGraphs
+from edge.frontends.media_cache import MediaCache
 from edge.media import audio
 from edge.messages import Audio
 from edge.segments import TokenSegment
@@ -26,11 +27,17 @@ class AudioCodec:
     sample_rate = audio.SAMPLE_RATE  # Hz
 
     def __init__(
-        self, encoder_path: Path | None, decoder_path: Path | None, block: MediaBlock, *, threads: int = 1
+        self,
+        encoder_path: Path | None,
+        decoder_path: Path | None,
+        block: MediaBlock,
+        *,
+        threads: int = 1,
+        cache: MediaCache | None = None,
     ) -> None:
         """Check both graphs against the vocabulary's block; they open at first use. A None path: that
         direction is missing."""
-        self._graphs = CodecGraphs(encoder_path, decoder_path, block, threads=threads)
+        self._graphs = CodecGraphs(encoder_path, decoder_path, block, threads=threads, cache=cache)
 
     def encode(self, media: Audio) -> TokenSegment:
         """Opener, 50 ids per second, closer; the same sound is encoded once.

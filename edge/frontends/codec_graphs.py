@@ -1,14 +1,15 @@
 """The pair of ONNX graphs of one codec: encoder and decoder, codes at the border.
 
 Job: check at load that both graphs speak of the block the vocabulary declares; open each at first use; ids
-<-> codes; a small cache, so that the same media is encoded once. Ignorance: pixels and samples.
+<-> codes; the same input is encoded once. Ignorance: pixels and samples, where the cache keeps what it keeps.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Sequence
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from numpy.typing import NDArray
 
 from edge.errors import IntegrityError, ModalityError
 from edge.formats import onnx_file
+from edge.frontends.media_cache import MediaCache
 from edge.onnx_session import OnnxSession
 from edge.segments import TokenSegment
 from edge.vocabulary import MediaBlock
 
-_CACHED = 32  # spans kept; a picture's span is 64 ids
 _WORDS = {"image": "pictures", "audio": "sound"}
 
 
@@ -30,7 +31,13 @@ class CodecGraphs:
     supported."""
 
     def __init__(
-        self, encoder: Path | None, decoder: Path | None, block: MediaBlock, *, threads: int = 1
+        self,
+        encoder: Path | None,
+        decoder: Path | None,
+        block: MediaBlock,
+        *,
+        threads: int = 1,
+        cache: MediaCache | None = None,
     ) -> None:
         """Read and check the metadata of both files; native code is not touched yet.
 
@@ -41,7 +48,7 @@ class CodecGraphs:
         self.block, self._threads = block, threads
         self._paths = {"encoder": encoder, "decoder": decoder}
         self._sessions: dict[str, OnnxSession] = {}
-        self._spans: OrderedDict[bytes, TokenSegment] = OrderedDict()
+        self._cache = cache or MediaCache()
         versions = {_version(path, block) for path in (encoder, decoder) if path is not None}
         if len(versions) > 1:
             raise IntegrityError(
@@ -56,16 +63,19 @@ class CodecGraphs:
             ModalityError: no encoder.
             IntegrityError: the graph gave codes outside of its block.
         """
-        key = hashlib.sha256(repr(values.shape).encode() + values.tobytes()).digest()
-        if key in self._spans:
-            self._spans.move_to_end(key)
-            return self._spans[key]
-        self._spans[key] = span = self._encoded(values)
-        if len(self._spans) > _CACHED:
-            self._spans.popitem(last=False)
-        return span
+        return TokenSegment(self._cache.ids(self._codec, values, lambda: self._encoded(values)))
 
-    def _encoded(self, values: NDArray[Any]) -> TokenSegment:
+    @cached_property
+    def _codec(self) -> str:
+        """What ids depend on besides the input: the encoder's file, byte for byte, and what runs it."""
+        path = self._paths["encoder"]
+        if path is None:
+            return ""
+        with path.open("rb") as file:
+            graph = hashlib.file_digest(file, "sha256").hexdigest()
+        return f"{graph} onnxruntime {version('onnxruntime')} {self.block}"
+
+    def _encoded(self, values: NDArray[Any]) -> tuple[int, ...]:
         codes = self._run("encoder", values).reshape(-1)
         if not len(codes) or codes.min() < 0 or codes.max() >= self.block.size:
             last = self.block.size - 1
@@ -73,7 +83,7 @@ class CodecGraphs:
                 f"{self._paths['encoder']} gave codes outside of 0..{last}; the file is damaged"
             )
         ids = (int(code) + self.block.base for code in codes)
-        return TokenSegment((self.block.opener, *ids, self.block.closer))
+        return (self.block.opener, *ids, self.block.closer)
 
     def decode(self, ids: Sequence[int]) -> NDArray[Any]:
         """The decoder's array for ids of the block.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge.errors import IntegrityError
 from edge.frontends.codec_graphs import CodecGraphs
+from edge.frontends.media_cache import MediaCache
 from edge.media import image
 from edge.messages import Image
 from edge.segments import TokenSegment
@@ -30,11 +31,17 @@ class ImageCodec:
     kind: Literal["image"] = "image"
 
     def __init__(
-        self, encoder_path: Path | None, decoder_path: Path | None, block: MediaBlock, *, threads: int = 1
+        self,
+        encoder_path: Path | None,
+        decoder_path: Path | None,
+        block: MediaBlock,
+        *,
+        threads: int = 1,
+        cache: MediaCache | None = None,
     ) -> None:
         """Check both graphs against the vocabulary's block; they open at first use. A None path: that
         direction is missing."""
-        self._graphs = CodecGraphs(encoder_path, decoder_path, block, threads=threads)
+        self._graphs = CodecGraphs(encoder_path, decoder_path, block, threads=threads, cache=cache)
         self.side = _PATCH * isqrt(block.span or IMAGE_SPAN)  # pixels
 
     def encode(self, media: Image) -> TokenSegment:

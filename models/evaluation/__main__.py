@@ -19,7 +19,7 @@ from models.evaluation.tasks import TASKS, Result, examine
 
 def measured(bundle: str, args: argparse.Namespace) -> tuple[Result, dict[str, Any]]:
     """The rows of one bundle, and what it is."""
-    with edge.load(bundle) as model:
+    with edge.load(bundle, engine=edge.EngineOptions(cache_bytes=0)) as model:
         exam = Exam(model, args.corpus, args.items, args.seed)
         result = examine(exam, args.only, lambda line: print(line, flush=True))
         entry = model.manifest.files.get("report")
