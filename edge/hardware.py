@@ -19,7 +19,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +248,8 @@ def machine_key() -> str:
 
 
 def _engine_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # heavy: only where an engine is looked at
+
     try:
         return f"{version(ENGINE_PACKAGE)} {_build_stamp()}"
     except PackageNotFoundError:

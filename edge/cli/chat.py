@@ -73,7 +73,7 @@ def command(
 
     name = model_flag or model or "pico"
     measured.warn(name)
-    with edge.load(name, engine=flags.engine(context, threads, lora, no_cache)) as loaded:
+    with edge.load(name, engine=flags.engine(context, threads, lora, no_cache), isolated=True) as loaded:
         talk = Talk(loaded, system=system, sampling=sampling, waiting=waiting)
         if sys.stdin.isatty():
             import readline  # line editing and history for input()

@@ -13,16 +13,18 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 from typer.core import TyperGroup
 
 from edge import offline
 from edge.errors import DoesNotFitError, EdgeError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 PLUGINS = "edge.commands"  # the entry point group; a plugin is a function with typer annotations
 VERBS = {
@@ -67,6 +69,8 @@ def as_command(name: str, function: Callable[..., Any]) -> Any:
 
 def plugins() -> dict[str, EntryPoint]:
     """Verbs that installed distributions add; a plugin cannot replace one of ours."""
+    from importlib.metadata import entry_points  # heavy, and our own verbs do without it
+
     return {p.name: p for p in entry_points(group=PLUGINS) if p.name not in VERBS}
 
 

@@ -123,7 +123,7 @@ def command(
     import edge
 
     measured.warn(name)
-    with edge.load(name, engine=flags.engine(context, threads, lora, no_cache)) as loaded:
+    with edge.load(name, engine=flags.engine(context, threads, lora, no_cache), isolated=True) as loaded:
         answer(loaded, request)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.errors import UsageError
-from edge.media import animation
 from edge.messages import Audio, Image, Video
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
@@ -25,6 +24,8 @@ def part(path: Path) -> Image | Audio | Video:
     Raises:
         UsageError: its ending is none that Edge reads.
     """
+    from edge.media import animation  # heavy, and a command line without media has no use for it
+
     ending = path.suffix.lower()
     if ending in SOUNDS:
         return Audio(path)

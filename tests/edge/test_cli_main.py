@@ -164,7 +164,7 @@ def test_a_plugin_verb_is_listed_by_its_docstring_and_loaded_only_when_called(
 
 
 def test_a_plugin_cannot_replace_a_verb(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "entry_points", lambda group: [EntryPoint("run", "os:getcwd", group)])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [EntryPoint("run", "os:getcwd", group)])
     assert cli.plugins() == {}
 
 

@@ -103,7 +103,7 @@ class Rooms:
 
     def allow(self, path: Path) -> bool:
         named = (self.top / "edge", self.top / "tmp", self.top / "out")
-        switches = ("/dev/null", "/dev/tty", "/proc/self/clear_refs")  # the last resets the peak of memory
+        switches = ("/dev/null", "/dev/tty", "/proc/self/clear_refs", "/proc/self/oom_score_adj")
         return any(path.is_relative_to(folder) for folder in named) or str(path) in switches
 
 
