@@ -164,7 +164,8 @@ def test_a_plugin_verb_is_listed_by_its_docstring_and_loaded_only_when_called(
 
 
 def test_a_plugin_cannot_replace_a_verb(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [EntryPoint("run", "os:getcwd", group)])
+    found = [EntryPoint("run", "os:getcwd", cli.PLUGINS)]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: found)
     assert cli.plugins() == {}
 
 
