@@ -17,7 +17,7 @@ from edge.cli.version import LIBRARIES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-IMPORT_NAMES = {"llama-cpp-python": "llama_cpp", "pillow": "PIL"}
+IMPORT_NAMES = {"llama-cpp-python": "llama_cpp", "markdown-it-py": "markdown_it", "pillow": "PIL"}
 TRACKED = subprocess.run(
     ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
 ).stdout.splitlines()

@@ -1,23 +1,28 @@
 """Pictures, sounds and clips that a person names in a command line.
 
-Job: a path is a part by its ending; a bare media path inside a prompt is taken out and attached.
+Job: a path is a part by its ending; a media path inside a prompt, as it is typed or as a terminal pastes a
+file that was dropped on it (quoted, escaped, file://), is taken out and attached.
 Ignorance: the bytes of any file (edge.media reads them), and what a model can do with them.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from edge.errors import NotFoundError
+from edge.errors import NotFoundError, UsageError
 from edge.media import endings
 from edge.messages import Audio, Image, Part, Text, Video
 
 _ENDING = "(?:" + "|".join(re.escape(e) for e in endings.ALL) + ")"
-# 'quoted path.png', "quoted path.png", or a bare word with escaped spaces, then an end or punctuation
+# 'quoted path.png' (a shell writes ' as '\''), "quoted path.png", or a bare word with escaped spaces, then an
+# end or punctuation
 _PATH = re.compile(
-    rf"""'([^']+{_ENDING})'|"([^"]+{_ENDING})"|(?<!\S)((?:\\.|[^\s'"\\])+{_ENDING})(?=[\s?!,;:.]|$)""",
+    rf"""'((?:[^']|'\\'')+{_ENDING})'|"([^"]+{_ENDING})"|"""
+    rf"""(?<!\S)((?:\\.|[^\s'"\\])+{_ENDING})(?=[\s?!,;:.]|$)""",
     re.IGNORECASE,
 )
 
@@ -49,6 +54,34 @@ def video(path: Path) -> Video:
     return Video(_existing(path))
 
 
+def begins_with_path(line: str) -> bool:
+    """Whether a line that starts with a slash names a file there, and is no command."""
+    return _PATH.match(line) is not None or _is_file(Path(line.split(maxsplit=1)[0]))
+
+
+def first_path(rest: str) -> tuple[Path, str]:
+    """A path, in any form that `split` knows, and what follows it.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if match := _PATH.match(rest):
+        return _written(match), rest[match.end() :].strip()
+    if rest[:1] in ("'", '"') and (end := rest.find(rest[0], 1)) > 0:
+        return Path(rest[1:end]).expanduser(), rest[end + 1 :].strip()
+    if not (word := re.match(r"(?:\\.|\S)+", rest)):
+        raise UsageError("name a file: /image desk.png What is this?")
+    return _bare(word[0]), rest[word.end() :].strip()
+
+
+def dropped(pasted: str) -> str:
+    """What a terminal pasted, ready for `split`: a file's bare path is quoted where it needs it."""
+    path = pasted.strip()
+    if shlex.quote(path) == path or not _is_file(Path(path).expanduser()):
+        return pasted
+    return shlex.quote(path) + " "
+
+
 def split(prompt: str) -> list[Part]:
     """The media that a prompt names, in order, then its text without those paths."""
     found = list(_PATH.finditer(prompt))
@@ -78,8 +111,26 @@ def gather(
 
 
 def _written(match: re.Match[str]) -> Path:
-    quoted = match[1] or match[2]
-    return Path(quoted or re.sub(r"\\(.)", r"\1", match[3])).expanduser()
+    quoted = (match[1] or "").replace("'\\''", "'") or match[2]
+    return _plain(quoted) if quoted else _bare(match[3])
+
+
+def _bare(word: str) -> Path:
+    return _plain(re.sub(r"\\(.)", r"\1", word))
+
+
+def _plain(path: str) -> Path:
+    """file:///home/me/a%20b.png -> /home/me/a b.png (RFC 8089); ~ is the home folder."""
+    if path.lower().startswith("file:"):
+        return Path(unquote(urlsplit(path).path))
+    return Path(path).expanduser()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a long text is no name of a file
+        return False
 
 
 def _existing(path: Path) -> Path:

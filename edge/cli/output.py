@@ -7,9 +7,10 @@ Ignorance: what is printed. `NO_COLOR` is honoured by rich.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,6 +44,17 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def note(message: str) -> None:
     """A line for the person at the terminal, never part of the answer."""
     print(message, file=sys.stderr, flush=True)
+
+
+def watched(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
+
+
+def aside(message: str) -> None:
+    """A note that should not catch the eye: dim where the terminal can."""
+    dim = watched(sys.stderr) and not os.environ.get("NO_COLOR")
+    note(f"\x1b[2m{message}\x1b[0m" if dim else message)
 
 
 def size(count: float) -> str:

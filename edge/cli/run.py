@@ -97,9 +97,7 @@ def command(
     as_json: flags.Json = False,
 ) -> None:
     """Answer one prompt and exit; only the answer goes to stdout."""
-    name, words = (model, [prompt]) if model_flag is None else (model_flag, [model, prompt])
-    if name is None:
-        raise UsageError("no model is named: edge run pico 'Draw a red circle.'")
+    name, words = (model or "pico", [prompt]) if model_flag is None else (model_flag, [model, prompt])
     request = Request(
         parts=attachments.gather(
             image or [], audio or [], typed([*words, prompt_flag]), piped(), clips=video or []
@@ -157,6 +155,8 @@ def piped() -> str:
 
 def kind_of(target: str | None, make: Kind | None) -> Kind | None:
     """What the answer must be, by --make and by the ending of -o."""
+    if target == "-" and sys.stdout.isatty():
+        raise UsageError("-o - writes bytes, and this is a terminal: redirect it (> out.wav), or name a file")
     if target is None or target == "-":
         return make
     ending = Path(target).suffix.lower()
@@ -193,8 +193,6 @@ def answer(model: Model, request: Request) -> None:
                 grammar=request.grammar,
             )
         )
-    if not quiet:
-        screen.new_line()
     if shown.finished.reason == "cancelled":
         raise typer.Exit(INTERRUPTED)
     if request.shaped and shown.finished.reason != "end":

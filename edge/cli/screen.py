@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from edge.cli import output
+from edge.cli.live_markdown import LiveMarkdown
 from edge.events import (
     AudioChunk,
     Event,
@@ -27,6 +28,9 @@ from edge.events import (
     TurnsDropped,
     VideoMade,
 )
+
+if TYPE_CHECKING:
+    from edge.cli.live_picture import LivePicture
 
 
 @dataclass
@@ -43,10 +47,19 @@ class Shown:
 
 
 class Screen:
-    """Shows replies. No `out`: text is only gathered. No `folder`: media stay in memory."""
+    """Shows replies. No `out`: text is only gathered. No `folder`: media stay in memory.
+
+    With `markdown`, text is set as it arrives; `out` must be a terminal then.
+    """
 
     def __init__(
-        self, out: TextIO | None, *, folder: Path | None, pictures: bool, progress: bool | None = None
+        self,
+        out: TextIO | None,
+        *,
+        folder: Path | None,
+        pictures: bool,
+        progress: bool | None = None,
+        markdown: bool = False,
     ) -> None:
         self.out = out
         self.folder = folder
@@ -54,34 +67,51 @@ class Screen:
         self.progress = sys.stderr.isatty() if progress is None else progress
         self._bar_width = 0
         self._line_begun = False  # text stands on the current line
+        self._markdown = LiveMarkdown(out) if markdown and out is not None else None
+        self._picture: LivePicture | None = None  # while one grows
 
     def show(self, events: Iterable[Event]) -> Shown:
         """Follow one reply to its end."""
-        shown, chunks = Shown(), []
-        for event in events:
-            if not isinstance(event, MediaProgress):
-                self._clear_progress()
-            match event:
-                case TextDelta():
-                    shown.text += event.text
-                    shown.logprobs += event.logprobs
-                    self.write(event.text)
-                case MediaProgress():
-                    self._draw_progress(event)
-                case ImageMade():
-                    self._take_picture(event, shown)
-                case VideoMade():
-                    self._take_clip(event, shown)
-                case AudioChunk():
-                    chunks.append(event)
-                case TurnsDropped():
-                    output.note(left_out(event))
-                case Finished():
-                    shown.finished = event
-        self._clear_progress()
+        shown, chunks = Shown(), list[AudioChunk]()
+        try:
+            for event in events:
+                self._take(event, shown, chunks)
+        finally:
+            self._clear_progress()
+            self._wipe_picture()
+            self.new_line()
         if chunks:
             self._take_sound(chunks, shown)
         return shown
+
+    def _take(self, event: Event, shown: Shown, chunks: list[AudioChunk]) -> None:
+        if not isinstance(event, MediaProgress):
+            self._clear_progress()
+            self._wipe_picture()
+        match event:
+            case TextDelta():
+                shown.text += event.text
+                shown.logprobs += event.logprobs
+                self._say(event.text)
+            case MediaProgress():
+                self._grow(event)
+                self._draw_progress(event)
+            case ImageMade():
+                self._take_picture(event, shown)
+            case VideoMade():
+                self._take_clip(event, shown)
+            case AudioChunk():
+                chunks.append(event)
+            case TurnsDropped():
+                output.aside(left_out(event))
+            case Finished():
+                shown.finished = event
+
+    def _say(self, text: str) -> None:
+        if self._markdown is None:
+            self.write(text)
+        else:
+            self._markdown.add(text)
 
     def write(self, text: str) -> None:
         """Text of the answer, at once."""
@@ -92,6 +122,8 @@ class Screen:
 
     def new_line(self) -> None:
         """End the line where text stands on it."""
+        if self._markdown is not None:
+            self._markdown.close()
         if self._line_begun:
             self.write("\n")
 
@@ -114,10 +146,10 @@ class Screen:
         clip = Clip(event.frames, event.frame_seconds)
         shown.clips.append(clip)
         if self.pictures and self.out is not None:
-            from edge.cli import terminal_image
+            from edge.cli import live_picture
 
             self.new_line()
-            terminal_image.play(clip.frames, clip.frame_seconds, self.out)
+            live_picture.play(clip.frames, clip.frame_seconds, self.out)
         if self.folder is not None:
             self._keep(clip, "video", ".webp", shown)
 
@@ -136,6 +168,22 @@ class Screen:
         media.save(path)
         shown.files.append(path)
         output.note(f"[{stem} saved to {path}]")
+
+    def _grow(self, event: MediaProgress) -> None:
+        """Show what there is of a picture, over what there was."""
+        if event.preview is None or not self.pictures or self.out is None:
+            return
+        from edge.cli.live_picture import LivePicture
+
+        self.new_line()
+        self._clear_progress()
+        self._picture = self._picture or LivePicture(self.out)
+        self._picture.draw(event.preview, event.preview.shape[1])  # native pictures are square
+
+    def _wipe_picture(self) -> None:
+        if self._picture is not None:
+            self._picture.wipe()
+            self._picture = None
 
     def _draw_progress(self, event: MediaProgress) -> None:
         if self.progress:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TextIO
 
 import numpy as np
@@ -23,38 +22,28 @@ from edge.media.image import Picture
 Protocol = Literal["kitty", "iterm", "sixel", "blocks"]
 Pixels = NDArray[np.uint8]
 
-_COLUMNS = 64  # a native picture is 64 pixels wide
+COLUMNS = 64  # a native picture is 64 pixels wide
 _KITTY_CHUNK = 4096  # base64 bytes per escape code; sw.kovidgoyal.net/kitty/graphics-protocol
 _SIXEL_COLOURS, _SIXEL_SIDE = 256, 320  # registers; pixels a small picture is enlarged to
 _NAMES: tuple[Protocol, ...] = ("kitty", "iterm", "sixel", "blocks")
 
 
-def show(pixels: Pixels, out: TextIO, *, max_columns: int | None = None) -> bool:
-    """Draw (height, width, 3) uint8 to a terminal, at most `max_columns` wide; whether anything was drawn."""
-    way = protocol(os.environ) if out.isatty() else None
-    if way is None or (way == "blocks" and "utf" not in (getattr(out, "encoding", None) or "").lower()):
+def show(pixels: Pixels, out: TextIO) -> bool:
+    """Draw (height, width, 3) uint8 to a terminal; whether anything was drawn."""
+    chosen = way(out)
+    if chosen is None:
         return False
-    room = max(2, shutil.get_terminal_size().columns - 1)
-    columns = min(max_columns or _COLUMNS, room)
-    out.write(encode(pixels, way, columns, truecolor=_truecolor(os.environ)) + "\n")
+    columns = min(COLUMNS, max(2, shutil.get_terminal_size().columns - 1))
+    out.write(encode(pixels, chosen, columns, truecolor=truecolor()) + "\n")
     out.flush()
     return True
 
 
-def play(frames: Pixels, seconds: float, out: TextIO, *, wait: Callable[[float], None] = time.sleep) -> bool:
-    """Draw (n, height, width, 3) uint8 one over the other, once through; the first alone where pixels stay.
-
-    Half blocks are text, so that the cursor can go back up over them; graphics protocols show one picture.
-    """
-    if protocol(os.environ) != "blocks" or not show(frames[0], out):
-        return show(frames[0], out)
-    columns = min(_COLUMNS, max(2, shutil.get_terminal_size().columns - 1))
-    for frame in frames[1:]:
-        wait(seconds)
-        drawn = encode(frame, "blocks", columns, truecolor=_truecolor(os.environ))
-        out.write(f"\x1b[{drawn.count(chr(10)) + 1}A\r{drawn}\n")
-        out.flush()
-    return True
+def way(out: TextIO) -> Protocol | None:
+    """How pictures can be shown there; None: not at all."""
+    found = protocol(os.environ) if out.isatty() else None
+    blocks = "utf" in (getattr(out, "encoding", None) or "").lower()
+    return None if found == "blocks" and not blocks else found
 
 
 def protocol(environment: Mapping[str, str]) -> Protocol | None:
@@ -90,10 +79,9 @@ def encode(pixels: Pixels, way: Protocol, columns: int, *, truecolor: bool = Tru
     return "\n".join(_half_blocks(pixels, columns, truecolor))
 
 
-def _truecolor(environment: Mapping[str, str]) -> bool:
-    return environment.get("COLORTERM", "") in ("truecolor", "24bit") or "direct" in environment.get(
-        "TERM", ""
-    )
+def truecolor() -> bool:
+    """Whether the terminal says that it knows all colours."""
+    return os.environ.get("COLORTERM", "") in ("truecolor", "24bit") or "direct" in os.environ.get("TERM", "")
 
 
 def _half_blocks(pixels: Pixels, columns: int, truecolor: bool) -> Iterator[str]:

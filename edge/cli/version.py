@@ -21,6 +21,8 @@ LIBRARIES = (
     "jinja2",
     "typer",
     "rich",
+    "prompt_toolkit",
+    "markdown_it_py",
 )
 
 

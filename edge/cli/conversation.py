@@ -1,0 +1,251 @@
+"""A conversation in the terminal: what was said, what waits to be said, and the commands that change it.
+
+Job: one message or command at a time; show its reply, keep what it made. Ignorance: where lines come from,
+how a reply is made or drawn.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.cli import attachments, output
+from edge.cli.screen import Screen, Shown, interruptible
+from edge.cli.settings import Settings, changed, full_name
+from edge.cli.wording import Kind, worded
+from edge.errors import UsageError
+from edge.media import endings
+from edge.messages import Part, Text
+
+if TYPE_CHECKING:
+    from edge.chat import Chat
+    from edge.model import Model
+
+PREVIEWS = 3  # of a picture while it is drawn; each is one run of its decoder
+ENDINGS = {
+    "cancelled": "stopped; Ctrl-C again leaves",
+    "stop": "a stop string was met",
+    "length": "cut: max_tokens or the end of the context",
+}
+OPENING = """\
+Write a line and press Enter; Alt-Enter goes on in a new line, and {fence} starts and ends a longer text.
+A path to a medium attaches it; so does a file that is dropped on the terminal. Tab completes."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message and its answer, as /regen, /edit and /save need them."""
+
+    parts: list[Part]
+    make: Kind | None
+    before: int  # messages in the history before it
+    told: list[str]  # Markdown
+
+
+class Conversation:
+    """One conversation. `turn` is its only door."""
+
+    def __init__(self, model: Model, settings: Settings, *, waiting: list[Part]) -> None:
+        self.model = model
+        self.settings = settings
+        self.waiting = waiting  # attached, not yet sent
+        self.chat: Chat = model.chat(system=settings.system)
+        self.turns: list[Turn] = []
+        self.draft = ""  # what the next line begins with
+        self.stopped = False  # the last reply was cut by Ctrl-C
+
+    def turn(self, line: str) -> bool:
+        """One message or command; False ends the conversation.
+
+        Raises:
+            EdgeError: it failed; the conversation is as it was before.
+        """
+        self.draft, self.stopped = "", False
+        if not line.startswith("/") or attachments.begins_with_path(line):
+            self.say(attachments.split(line), None)
+            return True
+        name, _, rest = line[1:].partition(" ")
+        if name in ("bye", "exit", "quit"):
+            return False
+        command = COMMANDS.get(name)
+        if command is None:
+            raise UsageError(f"there is no /{name}; /help lists what there is")
+        command.run(self, rest.strip())
+        return True
+
+    def say(self, parts: list[Part], make: Kind | None) -> None:
+        """Send a message and show the reply."""
+        parts, self.waiting = [*self.waiting, *parts], []
+        if parts:
+            self._send(parts, make)
+
+    def _send(self, parts: list[Part], make: Kind | None) -> None:
+        message, script = worded(self.model.manifest.prompts, parts, make)
+        before = len(self.chat.history)
+        previews = PREVIEWS if self.settings.preview and sys.stdout.isatty() else 0
+        with interruptible(self.chat.cancel):
+            shown = self._screen().show(
+                self.chat.send(
+                    *message, make=make, sampling=self.settings.sampling, script=script, previews=previews
+                )
+            )
+        said = ["> " + written(part) for part in parts]
+        self.turns.append(Turn(parts, make, before, [*said, "", told(shown), ""]))
+        self.stopped = shown.finished.reason == "cancelled"
+        if shown.finished.reason != "end":
+            output.aside(f"({ENDINGS[shown.finished.reason]})")
+
+    def _screen(self) -> Screen:
+        watched = output.watched(sys.stdout)
+        return Screen(
+            sys.stdout,
+            folder=Path.cwd(),
+            pictures=sys.stdout.isatty(),
+            markdown=watched and self.settings.markdown,
+        )
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    def image(self, rest: str) -> None:
+        self._attach(rest, attachments.image)
+
+    def audio(self, rest: str) -> None:
+        self._attach(rest, attachments.sound)
+
+    def video(self, rest: str) -> None:
+        self._attach(rest, attachments.video)
+
+    def _attach(self, rest: str, read: Callable[[Path], Part]) -> None:
+        path, text = attachments.first_path(rest)
+        self.waiting.append(read(path))
+        if text:
+            self.say(attachments.split(text), None)
+        else:
+            output.aside(f"(attached {path}; it goes with your next line)")
+
+    def draw(self, rest: str) -> None:
+        self._make(rest, "image")
+
+    def speak(self, rest: str) -> None:
+        self._make(rest, "audio")
+
+    def animate(self, rest: str) -> None:
+        self._make(rest, "video")
+
+    def _make(self, rest: str, make: Kind) -> None:
+        if not rest:
+            raise UsageError("say what: /draw a red circle, /say seven green birds, /animate a falling ball")
+        self.say(attachments.split(rest), make)
+
+    def set(self, rest: str) -> None:
+        name, _, value = rest.partition(" ")
+        self.settings = changed(self.settings, name, value.strip())
+        if full_name(name) == "system":
+            self.clear("")
+
+    def show(self, rest: str) -> None:
+        print(f"{abilities(self.model)}\n{self.settings.told()}\nmessages: {len(self.chat.history)}")
+
+    def regen(self, rest: str) -> None:
+        history = list(self.chat.history)
+        last = self._take_back("there is no answer to make again")
+        try:
+            self._send(last.parts, last.make)
+        except BaseException:
+            self.chat.history = history
+            self.turns.append(last)
+            raise
+
+    def edit(self, rest: str) -> None:
+        last = self._take_back("there is no message to change")
+        self.waiting = [part for part in last.parts if not isinstance(part, Text)]
+        if rest:
+            return self.say(attachments.split(rest), last.make)
+        self.draft = "\n".join(part.text for part in last.parts if isinstance(part, Text))
+        output.aside("(taken back; change it and press Enter)")
+        return None
+
+    def _take_back(self, otherwise: str) -> Turn:
+        if not self.turns:
+            raise UsageError(f"nothing was said yet: {otherwise}")
+        last = self.turns.pop()
+        self.chat.history = self.chat.history[: last.before]
+        return last
+
+    def clear(self, rest: str) -> None:
+        self.chat = self.model.chat(system=self.settings.system)
+        self.waiting, self.turns = [], []
+        output.aside("(a new conversation)")
+
+    def save(self, rest: str) -> None:
+        if not rest:
+            raise UsageError("name a file: /save talk.md")
+        from edge import atomic
+
+        path, _ = attachments.first_path(rest)
+        lines = [line for turn in self.turns for line in turn.told]
+        atomic.write_bytes(path, "\n".join(lines).encode())
+        output.aside(f"(saved to {path})")
+
+    def help(self, rest: str) -> None:
+        print(OPENING.format(fence='"""'))
+        for name, command in COMMANDS.items():
+            print(f"  {'/' + name + ' ' + command.takes:<21} {command.does}")
+
+
+@dataclass(frozen=True)
+class Command:
+    """What stands after its name, what it does, and the endings of the file that it takes (() = any)."""
+
+    run: Callable[[Conversation, str], None]
+    takes: str
+    does: str
+    files: tuple[str, ...] | None = None
+
+
+def _leave(conversation: Conversation, rest: str) -> None:
+    """`turn` knows it."""
+
+
+COMMANDS: dict[str, Command] = {
+    "image": Command(Conversation.image, "PATH [TEXT]", "attach a picture", endings.IMAGES),
+    "audio": Command(Conversation.audio, "PATH [TEXT]", "attach a sound", endings.SOUNDS),
+    "video": Command(Conversation.video, "PATH [TEXT]", "attach a clip", endings.CLIPS + endings.IMAGES),
+    "draw": Command(Conversation.draw, "TEXT", "answer with a picture"),
+    "say": Command(Conversation.speak, "TEXT", "say it aloud, into a file"),
+    "animate": Command(Conversation.animate, "TEXT", "answer with a clip"),
+    "regen": Command(Conversation.regen, "", "answer the last message again"),
+    "edit": Command(Conversation.edit, "[TEXT]", "change the last message and send it again"),
+    "set": Command(Conversation.set, "NAME VALUE", "change a setting; without a value: back to its default"),
+    "show": Command(Conversation.show, "", "the model and the settings"),
+    "clear": Command(Conversation.clear, "", "start over"),
+    "save": Command(Conversation.save, "FILE", "the conversation as Markdown", (".md",)),
+    "help": Command(Conversation.help, "", "this"),
+    "bye": Command(_leave, "", "leave (Ctrl-D too); Ctrl-C stops a reply, a second one leaves"),
+}
+
+
+def abilities(model: Model) -> str:
+    """pico: reads text, image; makes text, image."""
+    return f"{model.name}: reads {listed(model.reads)}; makes {listed(model.makes)}"
+
+
+def listed(kinds: frozenset[str]) -> str:
+    """text, image, audio."""
+    return ", ".join(kind for kind in ("text", "image", "audio", "video") if kind in kinds)
+
+
+def written(part: Part) -> str:
+    """A part in the transcript."""
+    if isinstance(part, Text):
+        return part.text
+    source = part.source if isinstance(part.source, str | Path) else "recorded"
+    return f"[{type(part).__name__.lower()}: {source}]"
+
+
+def told(shown: Shown) -> str:
+    """A reply in the transcript."""
+    return "\n".join([*filter(None, [shown.text.strip()]), *(f"![{p.name}]({p})" for p in shown.files)])
