@@ -43,7 +43,7 @@ def offers(before: str, commands: Mapping[str, str], files: Mapping[str, tuple[s
         yield from _settings(rest)
     else:
         known = before.startswith("/") and blank and name in files
-        yield from _paths(before, files[name] if known else endings.ALL)
+        yield from _paths(before, files[name] if known else endings.ALL, listing=bool(known))
 
 
 def _settings(rest: str) -> Iterator[Offer]:
@@ -55,12 +55,15 @@ def _settings(rest: str) -> Iterator[Offer]:
         yield from (Offer(choice, len(value)) for choice in ("on", "off") if choice.startswith(value))
 
 
-def _paths(before: str, wanted: tuple[str, ...]) -> Iterator[Offer]:
-    """Folders, and files by their endings, that continue the last word in the form it was begun."""
+def _paths(before: str, wanted: tuple[str, ...], *, listing: bool) -> Iterator[Offer]:
+    """Folders, and files by their endings, that continue the last word in the form it was begun.
+
+    Where no word was begun, everything that is there is offered only where `listing`.
+    """
     if quoted := _QUOTED.search(before):
         quote, begun = quoted.groups()
         yield from _named(begun, begun, wanted, lambda path: path, quote)
-    elif word := _last_word(before):
+    elif (word := _last_word(before)) or listing:
         yield from _named(re.sub(r"\\(.)", r"\1", word), word, wanted, _escaped, " ")
 
 

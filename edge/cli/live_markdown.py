@@ -100,7 +100,7 @@ def end_of_block(text: str) -> int | None:
         if (found := _FENCE.match(line)) and fence in ("", found[1]):
             fence = "" if fence else found[1]
         elif not fence and not line.strip():
-            blank = at if at else None
+            blank = at if text[:at].strip() else None
         if blank is not None and line.strip() and at > blank:
             goes_on = line[0] in " \t" or (items and (_ITEM.match(line) or not line.endswith("\n")))
             if not goes_on:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +19,17 @@ import numpy as np
 import pytest
 
 import edge
-from edge.cli import chat as cli_chat
-from edge.cli.chat import Talk, first_word
+from edge.cli.chat import converse, offered
+from edge.cli.conversation import COMMANDS, Conversation
+from edge.cli.plain_lines import PlainLines
+from edge.cli.settings import Settings
 from edge.errors import UsageError
 from edge.media import image
 from edge.messages import Text
 from edge.options import SamplingOptions
 
 EDGE = (sys.executable, "-m", "edge.cli.main")
-SHORT = SamplingOptions(max_tokens=4, seed=1)
+SHORT = Settings(sampling=SamplingOptions(max_tokens=4, seed=1))
 
 
 @pytest.fixture(scope="module")
@@ -36,34 +39,34 @@ def model(tiny_bundle: Path) -> Iterator[edge.Model]:
 
 
 @pytest.fixture
-def talk(model: edge.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Talk:
+def talk(model: edge.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Conversation:
     monkeypatch.chdir(tmp_path)
     image.Picture(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "desk.png")
-    return Talk(model, system=None, sampling=SHORT, waiting=[])
+    return Conversation(model, SHORT, waiting=[])
 
 
-def say(talk: Talk, lines: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def say(talk: Conversation, lines: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
-    talk.run()
+    converse(talk, PlainLines())
 
 
-def texts(talk: Talk) -> list[str]:
+def texts(talk: Conversation) -> list[str]:
     return [p.text for m in talk.chat.history if m.role == "user" for p in m.parts if isinstance(p, Text)]
 
 
-def test_lines_are_turns_and_bye_ends(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_turns_and_bye_ends(talk: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
     say(talk, "one\ntwo\n/bye\nthree\n", monkeypatch)
     assert texts(talk) == ["one", "two"]
     assert [m.role for m in talk.chat.history] == ["user", "assistant"] * 2
 
 
-def test_a_fence_holds_a_longer_text(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fence_holds_a_longer_text(talk: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
     say(talk, '"""first\nsecond\n"""\n', monkeypatch)
     assert texts(talk) == ["first\nsecond"]
 
 
 def test_a_path_in_a_line_and_the_command_attach_the_same(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(talk, "what is desk.png\n/image desk.png what is\n/image desk.png\nwhat is\n", monkeypatch)
     kinds = [[type(p).__name__ for p in m.parts] for m in talk.chat.history if m.role == "user"]
@@ -80,13 +83,19 @@ def test_a_path_in_a_line_and_the_command_attach_the_same(
         ("/set temperature -1", "temperature is -1.0, but must lie between 0 and 100"),
         ("/set seed -4", "seed is -4, but must lie between"),
         ("/regen", "nothing was said yet"),
+        ("/set speak loudly", "speak is on or off, got 'loudly'"),
+        ("/edit", "nothing was said yet"),
         ("/save", "name a file"),
         ("/draw", "say what"),
         ("what is gone.png", "there is no file gone.png"),
     ],
 )
 def test_a_failure_is_one_line_and_the_conversation_goes_on(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, said: str
+    talk: Conversation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    said: str,
 ) -> None:
     say(talk, f"{line}\nstill here\n", monkeypatch)
     told = capsys.readouterr().err
@@ -96,7 +105,7 @@ def test_a_failure_is_one_line_and_the_conversation_goes_on(
 
 
 def test_draw_and_say_make_files_with_the_trained_wording(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     say(talk, "/draw a red circle\n/say birds\n", monkeypatch)
     assert texts(talk) == ["Draw a red circle.", "Say: birds"]
@@ -109,36 +118,36 @@ def test_animate_makes_a_file_and_video_attaches_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with edge.load(video_bundle) as films:
-        talk = Talk(films, system=None, sampling=SHORT, waiting=[])
+        talk = Conversation(films, SHORT, waiting=[])
         say(talk, "/animate a falling ball\n/video edge-video-1.webp what\n", monkeypatch)
     kinds = [[type(p).__name__ for p in m.parts] for m in talk.chat.history if m.role == "user"]
     assert kinds == [["Text"], ["Video", "Text"]]
-    assert "![edge-video-1.webp]" in "\n".join(talk.transcript)
+    assert "![edge-video-1.webp]" in "\n".join(talk.turns[0].told)
 
 
 def test_set_changes_the_next_reply_and_empty_restores_the_bundles_own(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(talk, "/set temp 0.5\n/set top-k 3\n/set seed\n", monkeypatch)
-    assert talk.sampling == SamplingOptions(max_tokens=4, temperature=0.5, top_k=3)
+    assert talk.settings.sampling == SamplingOptions(max_tokens=4, temperature=0.5, top_k=3)
     say(talk, "/set system You are brief.\n", monkeypatch)
     assert talk.chat.system == "You are brief."
 
 
-def test_regen_answers_the_same_message_again(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_regen_answers_the_same_message_again(talk: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
     say(talk, "one\ntwo desk.png\n/regen\n", monkeypatch)
     assert texts(talk) == ["one", "two"]
     assert [type(p).__name__ for p in talk.chat.history[2].parts] == ["Image", "Text"]
 
 
-def test_clear_starts_over(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clear_starts_over(talk: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
     say(talk, "one\n/image desk.png\n/clear\ntwo\n", monkeypatch)
     assert texts(talk) == ["two"]
     assert len(talk.chat.history[0].parts) == 1
 
 
 def test_save_writes_the_conversation_with_its_media(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     say(talk, "look at desk.png\n/draw a bird\n/save talk.md\n", monkeypatch)
     saved = (tmp_path / "talk.md").read_text()
@@ -148,34 +157,90 @@ def test_save_writes_the_conversation_with_its_media(
 
 
 def test_show_and_help_answer_on_stdout(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     say(talk, "/show\n/help\n", monkeypatch)
     told = capsys.readouterr().out
-    say(talk, "/?\n", monkeypatch)
-    assert capsys.readouterr().out == told[told.index("Write a line") :]
     assert "tiny: reads text, image, audio; makes text, image, audio" in told
-    for name in cli_chat.COMMANDS.keys() - {"help", "?"}:
+    for name in COMMANDS:
         assert f"/{name}" in told
 
 
-def test_the_first_word_may_be_quoted() -> None:
-    assert first_word("'my desk.png' what is it") == ("my desk.png", "what is it")
-    assert first_word("desk.png what") == ("desk.png", "what")
-    with pytest.raises(UsageError):
-        first_word("")
+def test_an_edited_message_takes_the_place_of_the_last_and_keeps_its_media(
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(talk, "one\ntwo desk.png\n/edit three\n", monkeypatch)
+    assert texts(talk) == ["one", "three"]
+    assert [type(p).__name__ for p in talk.chat.history[2].parts] == ["Image", "Text"]
+    assert len(talk.turns) == 2
+
+
+def test_edit_alone_gives_the_last_message_back_as_a_draft(
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(talk, "look at desk.png\n/edit\n", monkeypatch)
+    assert talk.draft == "look at"
+    assert talk.chat.history == []
+    assert [type(p).__name__ for p in talk.waiting] == ["Image"]
+
+
+def test_a_failed_regen_leaves_the_conversation_as_it_was(
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(talk, "one\n", monkeypatch)
+    history, turns = list(talk.chat.history), list(talk.turns)
+
+    def fail(*parts: object, **options: object) -> None:
+        raise UsageError("refused")
+
+    monkeypatch.setattr(talk.chat, "send", fail)
+    say(talk, "/regen\n", monkeypatch)
+    assert (talk.chat.history, talk.turns) == (history, turns)
+
+
+def test_a_dropped_file_is_attached_however_its_path_is_written(
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "desk.png").rename(tmp_path / "my desk.png")
+    forms = (f"'{tmp_path}/my desk.png'", f"{tmp_path}/my\\ desk.png", f"file://{tmp_path}/my%20desk.png")
+    say(talk, "".join(f"{form} what\n/image {form} what\n" for form in forms), monkeypatch)
+    kinds = [[type(p).__name__ for p in m.parts] for m in talk.chat.history if m.role == "user"]
+    assert kinds == [["Image", "Text"]] * 6
+
+
+def test_tab_offers_every_command_and_the_files_that_it_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("desk.png", "voice.wav", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [o.text for o in offered("/")] == [f"/{name} " for name in COMMANDS]
+    assert [o.text for o in offered("/image ")] == ["desk.png "]
+    assert [o.text for o in offered("what ")] == []
+    assert [o.text for o in offered("/image d")] == ["desk.png "]
+    assert [o.text for o in offered("/audio v")] == ["voice.wav "]
+    assert [o.text for o in offered("/image n")] == []
+
+
+LOGIN = (  # the pseudo-terminal becomes the child's own: Ctrl-C is a key here, as for a person
+    "import os, sys; os.login_tty(int(sys.argv[1]))\n"
+    "os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
+)
 
 
 class Terminal:
-    """`edge chat` behind a pseudo-terminal, as a person has it."""
+    """`edge chat` behind a pseudo-terminal of its own, as a person has it."""
 
-    def __init__(self, bundle: Path, work: Path, *flags: str) -> None:
+    def __init__(self, bundle: Path, work: Path, *flags: str, **environment: str) -> None:
         self.master, slave = pty.openpty()
-        environment = os.environ | {"TERM": "xterm-256color", "PYTHONPATH": str(Path.cwd()), "COLUMNS": "80"}
-        environment.pop("NO_COLOR", None)
+        termios.tcsetwinsize(slave, (40, 100))
+        known = {"TERM": "xterm-256color", "PYTHONPATH": str(Path.cwd()), "PROMPT_TOOLKIT_NO_CPR": "1"}
+        ours = os.environ | known | environment
+        if "NO_COLOR" not in environment:
+            ours.pop("NO_COLOR", None)
         self.child = subprocess.Popen(
-            [*EDGE, "chat", str(bundle), *flags],
-            stdin=slave, stdout=slave, stderr=slave, cwd=work, env=environment, start_new_session=True,
+            [sys.executable, "-c", LOGIN, str(slave), *EDGE[1:], "chat", str(bundle), *flags],
+            cwd=work, env=ours, pass_fds=[slave],
         )  # fmt: skip
         os.close(slave)
         self.seen = ""
@@ -193,8 +258,17 @@ class Terminal:
                 time.sleep(0.02)
         return self.seen[start:]
 
-    def type(self, line: str) -> None:
-        os.write(self.master, line.encode())
+    def type(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def leave(self) -> int:
+        """The exit code; what is still written is read, so that nothing blocks."""
+        end = time.monotonic() + 30
+        while self.child.poll() is None and time.monotonic() < end:
+            with contextlib.suppress(OSError):  # BlockingIOError, and EIO once the child is gone
+                self.seen += self.decoder.decode(os.read(self.master, 65536))
+            time.sleep(0.02)
+        return self.child.wait(1)
 
     def close(self) -> None:
         if self.child.poll() is None:
@@ -213,44 +287,100 @@ def terminal(tiny_bundle: Path, tmp_path: Path) -> Iterator[Terminal]:
 def test_in_a_terminal_it_greets_shows_pictures_and_leaves_with_bye(
     terminal: Terminal, tmp_path: Path
 ) -> None:
-    assert "makes text, image, audio" in terminal.until(">>> ")
-    terminal.type("/draw a red circle\n")
-    drawn = terminal.until(r"picture saved to .*edge-picture-1\.png[\s\S]*>>> ")
+    assert "makes text, image, audio" in terminal.until(">>>")
+    terminal.type("/draw a red circle\r")
+    drawn = terminal.until(r"picture saved to .*edge-picture-1\.png[\s\S]*>>>")
     assert drawn.count("▀") >= 64 * 32
-    terminal.type("/bye\n")
-    assert terminal.child.wait(20) == 0
+    assert "\x1b[8A\r" in drawn  # a preview of a quarter was drawn over
+    terminal.type("/bye\r")
+    assert terminal.leave() == 0
 
 
 def test_pasted_lines_are_one_message(terminal: Terminal) -> None:
-    terminal.until(">>> ")
-    time.sleep(0.5)  # readline switches the terminal's pasting mode on after its prompt
-    terminal.type("/set max_tokens 4\n")
-    terminal.until(">>> ")
-    time.sleep(0.5)
-    terminal.type("\x1b[200~one\ntwo\nthree\x1b[201~\n")
-    terminal.until(r"three[\s\S]*\(cut[\s\S]*>>> ")
-    terminal.type("/show\n")
+    terminal.until(">>>")
+    terminal.type("/set max_tokens 4\r")
+    terminal.until(">>>")
+    terminal.type("\x1b[200~one\ntwo\nthree\x1b[201~\r")
+    terminal.until(r"three[\s\S]*\(cut[\s\S]*>>>")
+    terminal.type("/show\r")
     assert "messages: 2" in terminal.until("messages: \\d")
 
 
-def test_ctrl_c_at_the_prompt_does_not_leave_but_ctrl_d_does(terminal: Terminal) -> None:
-    terminal.until(">>> ")
-    time.sleep(0.5)  # readline sleeps through a signal between its prompt and its first wait
-    os.killpg(terminal.child.pid, signal.SIGINT)
-    terminal.until(r"Ctrl-D leaves[\s\S]*>>> ")
+def test_ctrl_c_at_the_prompt_warns_and_a_second_one_leaves(terminal: Terminal) -> None:
+    terminal.until(">>>")
+    terminal.type("\x03")
+    terminal.until(r"Ctrl-D or /bye leaves[\s\S]*>>>")
+    terminal.type("\x03")
+    assert terminal.leave() == 130
+
+
+def test_ctrl_d_leaves(terminal: Terminal) -> None:
+    terminal.until(">>>")
     terminal.type("\x04")
-    assert terminal.child.wait(20) == 0
+    assert terminal.leave() == 0
 
 
-def test_ctrl_c_stops_a_reply_and_the_conversation_goes_on(terminal: Terminal) -> None:
-    terminal.until(">>> ")
-    terminal.type("/set max_tokens 400\n")
-    terminal.until(">>> ")
-    terminal.type("tell me a very long story\n")
+def test_ctrl_c_stops_a_reply_and_the_conversation_goes_on_but_a_second_one_leaves(
+    terminal: Terminal,
+) -> None:
+    terminal.until(">>>")
+    terminal.type("/set max_tokens 400\r")
+    terminal.until(">>>")
+    terminal.type("tell me a very long story\r")
     terminal.until("story[\\s\\S]*<unused")
-    os.killpg(terminal.child.pid, signal.SIGINT)
-    terminal.until(r"\(stopped\)[\s\S]*>>> ")
-    terminal.type("/show\n")
+    terminal.type("\x03")
+    terminal.until(r"stopped; Ctrl-C again leaves[\s\S]*>>>")
+    terminal.type("/show\r")
     assert "messages: 2" in terminal.until("messages: \\d")
-    terminal.type("/bye\n")
-    assert terminal.child.wait(20) == 0
+    terminal.type("tell me another one\r")
+    terminal.until("another one[\\s\\S]*<unused")
+    terminal.type("\x03")
+    terminal.until(r"stopped; Ctrl-C again leaves[\s\S]*>>>")
+    terminal.type("\x03")
+    assert terminal.leave() == 130
+
+
+def test_what_was_typed_is_there_the_next_time_for_its_owner_alone(
+    tiny_bundle: Path, tmp_path: Path, terminal: Terminal
+) -> None:
+    terminal.until(">>>")
+    terminal.type("/set seed 12345\r")
+    terminal.until(">>>")
+    kept = Path(os.environ["EDGE_HOME"], "chat_history")
+    assert "+/set seed 12345\n" in kept.read_text()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    again = Terminal(tiny_bundle, tmp_path)
+    again.until(">>>")
+    again.type("\x1b[A")  # the arrow up
+    again.until("/set seed 12345")
+    again.close()
+
+
+def test_no_history_keeps_nothing(tiny_bundle: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    secret = Terminal(tiny_bundle, tmp_path, "--no-history", EDGE_HOME=str(home))
+    secret.until(">>>")
+    secret.type("/set seed 54321\r")
+    secret.until(">>>")
+    secret.close()
+    assert not (home / "chat_history").exists()
+
+
+def test_a_terminal_that_can_only_print_gets_no_escape_codes(tiny_bundle: Path, tmp_path: Path) -> None:
+    dumb = Terminal(tiny_bundle, tmp_path, "-n", "4", TERM="dumb")
+    dumb.until(">>>")
+    dumb.type("/draw a red circle\n")
+    dumb.until(r"picture saved to [\s\S]*>>>")
+    dumb.type("/bye\n")
+    assert dumb.leave() == 0
+    assert "\x1b" not in dumb.seen
+
+
+def test_no_color_means_none(tiny_bundle: Path, tmp_path: Path) -> None:
+    plain = Terminal(tiny_bundle, tmp_path, "-n", "4", NO_COLOR="1")
+    plain.until(">>>")
+    plain.type("/draw a red circle\r")
+    plain.until(r"picture saved to [\s\S]*>>>")
+    plain.type("/bye\r")
+    assert plain.leave() == 0
+    assert not re.search(r"\x1b\[[0-9;]*\b(3[0-7]|38|4[0-7]|48|9[0-7]|10[0-7])\b[0-9;]*m", plain.seen)

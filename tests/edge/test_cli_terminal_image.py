@@ -69,25 +69,6 @@ def test_half_blocks_hold_every_pixel() -> None:
     np.testing.assert_array_equal(back, PICTURE)
 
 
-def test_a_clip_plays_once_over_itself_in_half_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EDGE_IMAGES", "blocks")
-    out, waits = Terminal(), []
-    assert terminal_image.play(np.stack([PICTURE] * 4), 0.25, out, wait=waits.append)
-    assert waits == [0.25] * 3
-    assert out.getvalue().count("\x1b[32A\r") == 3
-    rows = [len(part.rstrip().split("\n")) for part in out.getvalue().split("\x1b[32A\r")]
-    assert rows == [32] * 4
-
-
-def test_a_clip_shows_its_first_frame_where_pictures_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EDGE_IMAGES", "kitty")
-    one, clip = Terminal(), Terminal()
-    terminal_image.show(PICTURE, one)
-    assert terminal_image.play(np.stack([PICTURE] * 4), 0.25, clip, wait=lambda s: pytest.fail("waited"))
-    assert clip.getvalue() == one.getvalue()
-    assert not terminal_image.play(np.stack([PICTURE] * 4), 0.25, io.StringIO())
-
-
 def test_half_blocks_fit_the_columns_and_know_256_colours() -> None:
     text = terminal_image.encode(PICTURE, "blocks", 20, truecolor=False)
     assert {line.count("▀") for line in text.split("\n")} == {20}
