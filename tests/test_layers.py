@@ -26,7 +26,7 @@ EDGE = (
     "edge.generation.prefix_cache",
     "edge.generation.template", "edge.generation.prompt", "edge.generation.decode", "edge.generation.reply",
     "edge.generation.gather",
-    "edge.tools", "edge.safety", "edge.provenance", "edge.store", "edge.pull",
+    "edge.tools", "edge.safety", "edge.provenance", "edge.store", "edge.pull", "edge.saved_chat",
     "edge.wiring", "edge.abilities", "edge.window", "edge.context", "edge.chat",
     "edge.bare_text", "edge.tasks",
     "edge.fitting", "edge.model",

@@ -49,10 +49,11 @@ def provided(*groups: list[str]) -> set[str]:
 
 
 def test_the_runtime_imports_exactly_its_declared_dependencies() -> None:
-    films = provided(PROJECT["optional-dependencies"]["video"])
-    assert imports("edge") - films == provided(PROJECT["dependencies"])
-    users = {path.name for path in (ROOT / "edge").rglob("*.py") if films & imported(path)}
-    assert users == {"libav.py"}
+    extras = {"video": {"libav.py"}, "mic": {"sound_device.py"}}  # each is used in one place
+    optional = {extra: provided(PROJECT["optional-dependencies"][extra]) for extra in extras}
+    assert imports("edge") - set().union(*optional.values()) == provided(PROJECT["dependencies"])
+    for extra, names in optional.items():
+        assert {p.name for p in (ROOT / "edge").rglob("*.py") if names & imported(p)} == extras[extra]
 
 
 def test_the_pipeline_adds_exactly_its_extra() -> None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge import atomic, saved_chat
 from edge.cli import attachments, output
 from edge.cli.screen import Screen, Shown, interruptible
 from edge.cli.settings import Settings, changed, full_name
 from edge.cli.wording import Kind, worded
-from edge.errors import UsageError
+from edge.errors import ModalityError, UsageError
 from edge.media import endings
-from edge.messages import Part, Text
+from edge.messages import Audio, Image, Message, Part, Text, Video
 
 if TYPE_CHECKING:
     from edge.chat import Chat
@@ -97,6 +98,18 @@ class Conversation:
         self.stopped = shown.finished.reason == "cancelled"
         if shown.finished.reason != "end":
             output.aside(f"({ENDINGS[shown.finished.reason]})")
+        if not self.stopped and sys.stdout.isatty():
+            self._sound(shown)
+
+    def _sound(self, shown: Shown) -> None:
+        """Play what was made, or say what was written, where the settings ask for it."""
+        from edge.cli import sound_device, spoken
+
+        if shown.sound is not None:
+            if self.settings.play and sound_device.there("output"):
+                spoken.play(shown.sound)
+        elif self.settings.speak:
+            spoken.speak(self.model, shown.text)
 
     def _screen(self) -> Screen:
         watched = output.watched(sys.stdout)
@@ -126,6 +139,20 @@ class Conversation:
         else:
             output.aside(f"(attached {path}; it goes with your next line)")
 
+    def mic(self, rest: str) -> None:
+        from edge.cli import sound_device, spoken
+
+        if "audio" not in self.model.reads:
+            raise ModalityError(f"{self.model.name} does not read sound; choose a model that does")
+        sound_device.check("input")
+        output.aside("(listening: speak, then pause; Ctrl-C gives up)")
+        heard = spoken.listen()
+        if heard is None:
+            output.aside("(nothing was heard, nothing was sent)")
+        else:
+            output.aside(f"(heard {len(heard.samples) / heard.sample_rate:.1f} s)")
+            self.say([Audio(heard.samples, heard.sample_rate), *attachments.split(rest)], None)
+
     def draw(self, rest: str) -> None:
         self._make(rest, "image")
 
@@ -142,8 +169,14 @@ class Conversation:
 
     def set(self, rest: str) -> None:
         name, _, value = rest.partition(" ")
-        self.settings = changed(self.settings, name, value.strip())
-        if full_name(name) == "system":
+        settings = changed(self.settings, name, value.strip())
+        name = full_name(name)
+        if name in ("play", "speak") and getattr(settings, name) and value:
+            from edge.cli import sound_device
+
+            sound_device.check("output")
+        self.settings = settings
+        if name == "system":
             self.clear("")
 
     def show(self, rest: str) -> None:
@@ -182,13 +215,32 @@ class Conversation:
 
     def save(self, rest: str) -> None:
         if not rest:
-            raise UsageError("name a file: /save talk.md")
-        from edge import atomic
-
+            raise UsageError("name a file: /save talk.json to go on later, /save talk.md to read it")
         path, _ = attachments.first_path(rest)
-        lines = [line for turn in self.turns for line in turn.told]
-        atomic.write_bytes(path, "\n".join(lines).encode())
+        if path.suffix.lower() == ".json":
+            saved_chat.save(path, self.chat.history, self.settings.system)
+        elif path.suffix.lower() == ".md":
+            lines = [line for turn in self.turns for line in turn.told]
+            atomic.write_bytes(path, "\n".join(lines).encode())
+        else:
+            raise UsageError(f"end {path} in .json (for /load) or .md (to read)")
         output.aside(f"(saved to {path})")
+
+    def load(self, rest: str) -> None:
+        if not rest:
+            raise UsageError("name a file that /save wrote: /load talk.json")
+        path, _ = attachments.first_path(rest)
+        messages, system = saved_chat.load(path)
+        kinds = {type(part).__name__.lower() for message in messages for part in message.parts}
+        if unread := kinds - self.model.reads:
+            raise ModalityError(
+                f"{path} holds {', '.join(sorted(unread))}, which {self.model.name} does not read"
+            )
+        self.settings = replace(self.settings, system=system)
+        self.chat = self.model.chat(system=system)
+        self.chat.history = messages
+        self.waiting, self.turns = [], turns_of(messages)
+        output.aside(f"(loaded {path}: {len(messages)} messages)")
 
     def help(self, rest: str) -> None:
         print(OPENING.format(fence='"""'))
@@ -214,6 +266,7 @@ COMMANDS: dict[str, Command] = {
     "image": Command(Conversation.image, "PATH [TEXT]", "attach a picture", endings.IMAGES),
     "audio": Command(Conversation.audio, "PATH [TEXT]", "attach a sound", endings.SOUNDS),
     "video": Command(Conversation.video, "PATH [TEXT]", "attach a clip", endings.CLIPS + endings.IMAGES),
+    "mic": Command(Conversation.mic, "[TEXT]", "speak into the microphone until you pause"),
     "draw": Command(Conversation.draw, "TEXT", "answer with a picture"),
     "say": Command(Conversation.speak, "TEXT", "say it aloud, into a file"),
     "animate": Command(Conversation.animate, "TEXT", "answer with a clip"),
@@ -222,10 +275,30 @@ COMMANDS: dict[str, Command] = {
     "set": Command(Conversation.set, "NAME VALUE", "change a setting; without a value: back to its default"),
     "show": Command(Conversation.show, "", "the model and the settings"),
     "clear": Command(Conversation.clear, "", "start over"),
-    "save": Command(Conversation.save, "FILE", "the conversation as Markdown", (".md",)),
+    "save": Command(
+        Conversation.save, "FILE", "the conversation: .json to /load, .md to read", (".json", ".md")
+    ),
+    "load": Command(Conversation.load, "FILE", "go on with a conversation", (".json",)),
     "help": Command(Conversation.help, "", "this"),
     "bye": Command(_leave, "", "leave (Ctrl-D too); Ctrl-C stops a reply, a second one leaves"),
 }
+
+
+def turns_of(messages: list[Message]) -> list[Turn]:
+    """What /regen, /edit and /save know of a conversation that was read from a file."""
+    turns: list[Turn] = []
+    for at, message in enumerate(messages):
+        if message.role == "user":
+            reply = [part for later in messages[at + 1 : at + 2] for part in later.parts]
+            told = [*("> " + written(part) for part in message.parts), "", *map(written, reply), ""]
+            turns.append(Turn(list(message.parts), made(reply), at, told))
+    return turns
+
+
+def made(reply: list[Part]) -> Kind | None:
+    """The modality that an answer began with, where it was a medium."""
+    kinds: dict[type, Kind] = {Image: "image", Audio: "audio", Video: "video"}
+    return kinds.get(type(reply[0])) if reply else None
 
 
 def abilities(model: Model) -> str:
@@ -242,7 +315,7 @@ def written(part: Part) -> str:
     """A part in the transcript."""
     if isinstance(part, Text):
         return part.text
-    source = part.source if isinstance(part.source, str | Path) else "recorded"
+    source = part.source if isinstance(part.source, str | Path) else "not in a file"
     return f"[{type(part).__name__.lower()}: {source}]"
 
 

@@ -10,7 +10,7 @@ import typer
 from edge import __version__
 from edge.cli import flags, output
 
-OPTIONAL = {"av": "video"}  # distribution -> the extra that brings it
+OPTIONAL = {"av": "video", "sounddevice": "mic"}  # distribution -> the extra that brings it
 LIBRARIES = (
     "llama_cpp_python",
     "onnxruntime",

@@ -1,17 +1,9 @@
-"""The conversation: commands, attachments, Ctrl-C; piped, and behind a real pseudo-terminal."""
+"""The conversation: messages, commands, attachments, files; its lines come from a pipe here."""
 
 from __future__ import annotations
 
-import codecs
-import contextlib
 import io
-import os
-import pty
-import re
-import subprocess
 import sys
-import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +20,6 @@ from edge.media import image
 from edge.messages import Text
 from edge.options import SamplingOptions
 
-EDGE = (sys.executable, "-m", "edge.cli.main")
 SHORT = Settings(sampling=SamplingOptions(max_tokens=4, seed=1))
 
 
@@ -156,6 +147,38 @@ def test_save_writes_the_conversation_with_its_media(
     assert "![edge-picture-1.png]" in saved
 
 
+def test_a_saved_conversation_goes_on_where_it_was(
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    say(talk, "/set system You are brief.\nlook at desk.png\n/draw a bird\n/save talk.json\n", monkeypatch)
+    said = texts(talk)
+    (tmp_path / "desk.png").unlink()  # the file holds it
+    say(talk, "/set system\n/load talk.json\n", monkeypatch)
+    assert (texts(talk), talk.chat.system, len(talk.turns)) == (said, "You are brief.", 2)
+    say(talk, "and now?\n/regen\n", monkeypatch)
+    assert texts(talk) == [*said, "and now?"]
+    assert talk.turns[1].make == "image"
+
+
+def test_a_damaged_or_unreadable_file_changes_nothing(
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    clip = '{"role": "user", "parts": [{"video": "AAAA"}]}'
+    document = '{"format": "edge conversation 1", "system": null, "messages": [%s]}'
+    (tmp_path / "clip.json").write_text(document % clip)
+    say(talk, "one\n/load bad.json\n/load clip.json\n/load gone.json\n/save talk.txt\n", monkeypatch)
+    told = capsys.readouterr().err
+    for words in (
+        "bad.json is no saved",
+        "holds video, which tiny does not read",
+        "gone.json",
+        "end talk.txt in",
+    ):
+        assert words in told
+    assert texts(talk) == ["one"]
+
+
 def test_show_and_help_answer_on_stdout(
     talk: Conversation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,167 +243,3 @@ def test_tab_offers_every_command_and_the_files_that_it_takes(
     assert [o.text for o in offered("/image d")] == ["desk.png "]
     assert [o.text for o in offered("/audio v")] == ["voice.wav "]
     assert [o.text for o in offered("/image n")] == []
-
-
-LOGIN = (  # the pseudo-terminal becomes the child's own: Ctrl-C is a key here, as for a person
-    "import os, sys; os.login_tty(int(sys.argv[1]))\n"
-    "os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
-)
-
-
-class Terminal:
-    """`edge chat` behind a pseudo-terminal of its own, as a person has it."""
-
-    def __init__(self, bundle: Path, work: Path, *flags: str, **environment: str) -> None:
-        self.master, slave = pty.openpty()
-        termios.tcsetwinsize(slave, (40, 100))
-        known = {"TERM": "xterm-256color", "PYTHONPATH": str(Path.cwd()), "PROMPT_TOOLKIT_NO_CPR": "1"}
-        ours = os.environ | known | environment
-        if "NO_COLOR" not in environment:
-            ours.pop("NO_COLOR", None)
-        self.child = subprocess.Popen(
-            [sys.executable, "-c", LOGIN, str(slave), *EDGE[1:], "chat", str(bundle), *flags],
-            cwd=work, env=ours, pass_fds=[slave],
-        )  # fmt: skip
-        os.close(slave)
-        self.seen = ""
-        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def until(self, pattern: str, seconds: float = 60) -> str:
-        """Read on until something appears."""
-        end, start = time.monotonic() + seconds, len(self.seen)
-        os.set_blocking(self.master, False)
-        while not re.search(pattern, self.seen[start:]):
-            assert time.monotonic() < end, f"waited for {pattern!r}, saw {self.seen[-500:]!r}"
-            try:
-                self.seen += self.decoder.decode(os.read(self.master, 65536))
-            except BlockingIOError:
-                time.sleep(0.02)
-        return self.seen[start:]
-
-    def type(self, keys: str) -> None:
-        os.write(self.master, keys.encode())
-
-    def leave(self) -> int:
-        """The exit code; what is still written is read, so that nothing blocks."""
-        end = time.monotonic() + 30
-        while self.child.poll() is None and time.monotonic() < end:
-            with contextlib.suppress(OSError):  # BlockingIOError, and EIO once the child is gone
-                self.seen += self.decoder.decode(os.read(self.master, 65536))
-            time.sleep(0.02)
-        return self.child.wait(1)
-
-    def close(self) -> None:
-        if self.child.poll() is None:
-            self.child.kill()
-        self.child.wait()
-        os.close(self.master)
-
-
-@pytest.fixture
-def terminal(tiny_bundle: Path, tmp_path: Path) -> Iterator[Terminal]:
-    opened = Terminal(tiny_bundle, tmp_path, "--temp", "0", "--seed", "1")
-    yield opened
-    opened.close()
-
-
-def test_in_a_terminal_it_greets_shows_pictures_and_leaves_with_bye(
-    terminal: Terminal, tmp_path: Path
-) -> None:
-    assert "makes text, image, audio" in terminal.until(">>>")
-    terminal.type("/draw a red circle\r")
-    drawn = terminal.until(r"picture saved to .*edge-picture-1\.png[\s\S]*>>>")
-    assert drawn.count("▀") >= 64 * 32
-    assert "\x1b[8A\r" in drawn  # a preview of a quarter was drawn over
-    terminal.type("/bye\r")
-    assert terminal.leave() == 0
-
-
-def test_pasted_lines_are_one_message(terminal: Terminal) -> None:
-    terminal.until(">>>")
-    terminal.type("/set max_tokens 4\r")
-    terminal.until(">>>")
-    terminal.type("\x1b[200~one\ntwo\nthree\x1b[201~\r")
-    terminal.until(r"three[\s\S]*\(cut[\s\S]*>>>")
-    terminal.type("/show\r")
-    assert "messages: 2" in terminal.until("messages: \\d")
-
-
-def test_ctrl_c_at_the_prompt_warns_and_a_second_one_leaves(terminal: Terminal) -> None:
-    terminal.until(">>>")
-    terminal.type("\x03")
-    terminal.until(r"Ctrl-D or /bye leaves[\s\S]*>>>")
-    terminal.type("\x03")
-    assert terminal.leave() == 130
-
-
-def test_ctrl_d_leaves(terminal: Terminal) -> None:
-    terminal.until(">>>")
-    terminal.type("\x04")
-    assert terminal.leave() == 0
-
-
-def test_ctrl_c_stops_a_reply_and_the_conversation_goes_on_but_a_second_one_leaves(
-    terminal: Terminal,
-) -> None:
-    terminal.until(">>>")
-    terminal.type("/set max_tokens 400\r")
-    terminal.until(">>>")
-    terminal.type("tell me a very long story\r")
-    terminal.until("story[\\s\\S]*<unused")
-    terminal.type("\x03")
-    terminal.until(r"stopped; Ctrl-C again leaves[\s\S]*>>>")
-    terminal.type("/show\r")
-    assert "messages: 2" in terminal.until("messages: \\d")
-    terminal.type("tell me another one\r")
-    terminal.until("another one[\\s\\S]*<unused")
-    terminal.type("\x03")
-    terminal.until(r"stopped; Ctrl-C again leaves[\s\S]*>>>")
-    terminal.type("\x03")
-    assert terminal.leave() == 130
-
-
-def test_what_was_typed_is_there_the_next_time_for_its_owner_alone(
-    tiny_bundle: Path, tmp_path: Path, terminal: Terminal
-) -> None:
-    terminal.until(">>>")
-    terminal.type("/set seed 12345\r")
-    terminal.until(">>>")
-    kept = Path(os.environ["EDGE_HOME"], "chat_history")
-    assert "+/set seed 12345\n" in kept.read_text()
-    assert kept.stat().st_mode & 0o777 == 0o600
-    again = Terminal(tiny_bundle, tmp_path)
-    again.until(">>>")
-    again.type("\x1b[A")  # the arrow up
-    again.until("/set seed 12345")
-    again.close()
-
-
-def test_no_history_keeps_nothing(tiny_bundle: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    secret = Terminal(tiny_bundle, tmp_path, "--no-history", EDGE_HOME=str(home))
-    secret.until(">>>")
-    secret.type("/set seed 54321\r")
-    secret.until(">>>")
-    secret.close()
-    assert not (home / "chat_history").exists()
-
-
-def test_a_terminal_that_can_only_print_gets_no_escape_codes(tiny_bundle: Path, tmp_path: Path) -> None:
-    dumb = Terminal(tiny_bundle, tmp_path, "-n", "4", TERM="dumb")
-    dumb.until(">>>")
-    dumb.type("/draw a red circle\n")
-    dumb.until(r"picture saved to [\s\S]*>>>")
-    dumb.type("/bye\n")
-    assert dumb.leave() == 0
-    assert "\x1b" not in dumb.seen
-
-
-def test_no_color_means_none(tiny_bundle: Path, tmp_path: Path) -> None:
-    plain = Terminal(tiny_bundle, tmp_path, "-n", "4", NO_COLOR="1")
-    plain.until(">>>")
-    plain.type("/draw a red circle\r")
-    plain.until(r"picture saved to [\s\S]*>>>")
-    plain.type("/bye\r")
-    assert plain.leave() == 0
-    assert not re.search(r"\x1b\[[0-9;]*\b(3[0-7]|38|4[0-7]|48|9[0-7]|10[0-7])\b[0-9;]*m", plain.seen)
