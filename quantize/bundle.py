@@ -1,13 +1,15 @@
 """Puts a finished bundle in its place: the old one or the new one, never half.
 
 Job: a partial folder beside the target, fsync, one atomic exchange; leftovers swept; the disk asked first.
-Ignorance: what a bundle holds.
+The folder is named by the run's key, so that the same run, started again after a kill, goes on in it.
+Ignorance: what a bundle holds, which of its steps are done (`resume`).
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,14 +28,15 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h, linux/fs.h
 
 
 @contextmanager
-def building(output: Path) -> Iterator[Path]:
-    """A fresh folder that becomes `output` when the block ends well, and vanishes when it does not.
+def building(output: Path, key: str = "run") -> Iterator[Path]:
+    """A folder that becomes `output` when the block ends well, and vanishes when it fails. A kill leaves it,
+    and the next run with the same `key` gets it as it lies.
 
     Raises:
-        UsageError: `output` exists and is not a bundle. NotFoundError: its parent does not exist.
-        DoesNotFitError: the disk is full.
+        UsageError: `output` exists and is not a bundle, or the same run is at work on it.
+        NotFoundError: its parent does not exist. DoesNotFitError: the disk is full.
     """
-    with scratch(output) as partial:
+    with scratch(output, key) as partial:
         yield partial
         shutil.rmtree(partial / WORK)
         _sync(partial)
@@ -41,22 +44,23 @@ def building(output: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def scratch(output: Path) -> Iterator[Path]:
-    """A fresh folder beside `output`, with its WORK, that always vanishes: what failed or makes no bundle, or
-    the bundle that was replaced.
+def scratch(output: Path, key: str = "run") -> Iterator[Path]:
+    """A folder beside `output`, with its WORK, that vanishes with the block: what failed or makes no bundle,
+    or the bundle that was replaced. A kill leaves it, as in `building`.
 
     Errors as `building`.
     """
     output = output.resolve()
     check_target(output)
-    sweep(output)
-    partial = output.with_name(f"{output.name}.partial-{os.getpid()}")
+    partial = output.with_name(f"{output.name}.partial-{key}")
+    sweep(output, keep=partial)
     with full_disk_named(output):
-        try:
-            (partial / WORK).mkdir(parents=True)
-            yield partial
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        (partial / WORK).mkdir(parents=True, exist_ok=True)
+        with _locked(partial, output):
+            try:
+                yield partial
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
 
 
 def check_target(output: Path) -> None:
@@ -98,17 +102,44 @@ def full_disk_named(output: Path) -> Iterator[None]:
         raise
 
 
-def sweep(output: Path) -> None:
-    """Remove what killed runs left beside `output`; finish a replacement cut between two renames."""
+def sweep(output: Path, keep: Path | None = None) -> None:
+    """Remove what killed runs left beside `output`, but for `keep`; finish a replacement cut between two
+    renames."""
     old = sorted(output.parent.glob(f"{escape(output.name)}.old-*"))
     if old and not output.exists():
         old.pop().rename(output)
     for path in old:
         shutil.rmtree(path, ignore_errors=True)
     for path in output.parent.glob(f"{escape(output.name)}.partial-*"):
-        pid = path.name.rpartition("-")[2]
-        if pid.isdecimal() and (int(pid) == os.getpid() or not _alive(int(pid))):
+        if path != keep and (handle := _lock(path)) is not None:
             shutil.rmtree(path, ignore_errors=True)
+            os.close(handle)
+
+
+@contextmanager
+def _locked(partial: Path, output: Path) -> Iterator[None]:
+    """While a run works, nobody else takes or sweeps its folder; the kernel ends a killed run's lock."""
+    handle = _lock(partial)
+    if handle is None:
+        raise UsageError(f"the same run is at work on {output.name}; wait for it, or choose another output")
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(partial: Path) -> int | None:
+    """A handle that holds the folder; None where another process holds it, or it is gone."""
+    try:
+        handle = os.open(partial, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
 
 
 def _full(output: Path) -> DoesNotFitError:
@@ -116,16 +147,6 @@ def _full(output: Path) -> DoesNotFitError:
         f"the disk of {output.parent} is full or the file size is limited; {output.name} is as it was "
         "before: make room and run it again"
     )
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _sync(folder: Path) -> None:

@@ -57,7 +57,7 @@ def quantize_command(
     options = pipeline.Options(heldout, calibration, imatrix, strict_codecs, goal, format, rotate)
     if dry_run and goal is None:
         raise UsageError("--dry-run plans --max-size, --max-kl or --max-ram; a recipe has nothing to plan")
-    with _progress() as show:
+    with _progress(f"{format} {_aim(goal) or recipe or 'int4'}{' plan' * dry_run}", checkpoint) as show:
         if dry_run:
             planned = pipeline.plan(checkpoint, output, options=options, progress=show)
         else:
@@ -82,6 +82,12 @@ def _goal(recipe: str | None, max_size: str | None, max_kl: float | None, max_ra
         raise UsageError("give exactly one of --max-size, --max-kl, --max-ram and --recipe")
     sizes = [None if text is None else bytes_of(text) for text in (max_size, max_ram)]
     return Goal(max_size=sizes[0], max_kl=max_kl, max_ram=sizes[1], context=context)
+
+
+def _aim(goal: Goal | None) -> str:
+    """Which limit it is; runs to one limit have the same stages."""
+    given = {} if goal is None else {"size": goal.max_size, "kl": goal.max_kl, "ram": goal.max_ram}
+    return "".join(name for name, limit in given.items() if limit is not None)
 
 
 def _print_plan(plan: Plan, *, as_json: bool) -> None:
@@ -114,22 +120,52 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars on stderr; nothing where stderr is not a terminal."""
+def _progress(kind: str, checkpoint: Path) -> Iterator[Callable[[str, int, int], None]]:
+    """Bars on stderr, and the time left where the last run of this kind tells it; nothing where stderr is not
+    a terminal."""
+    import time
+
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from quantize.remaining import Clock
+
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description:>18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    tasks = {}
+    left = TextColumn("{task.fields[left]}")
+    columns = (
+        TextColumn("{task.description:>18}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        left,
+    )
+    clock = Clock(kind, _bytes_below(checkpoint), time.monotonic())
+    tasks: dict[str, Any] = {}
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
 
         def show(what: str, done: int, of: int) -> None:
+            clock.tell(what, done, of, time.monotonic())
+            for other in tasks.values():
+                bars.update(other, left="")
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=of)
-            bars.update(tasks[what], completed=done, total=of)
+                tasks[what] = bars.add_task(what, total=of, left="")
+            told = _written(clock.left(time.monotonic()))
+            bars.update(tasks[what], completed=done, total=of, left=told)
 
         yield show
+    clock.finish(time.monotonic())
+
+
+def _written(seconds: float | None) -> str:
+    """about 3 min left."""
+    if seconds is None:
+        return "(time left: known after the first run)"
+    return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+
+
+def _bytes_below(checkpoint: Path) -> int:
+    files = [checkpoint] if checkpoint.is_file() else checkpoint.glob("*.safetensors")
+    return sum(path.stat().st_size for path in files if path.is_file())
 
 
 def _print(report: Report) -> None:

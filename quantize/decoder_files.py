@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edge.errors import EngineError
@@ -22,6 +23,7 @@ from quantize import (
     llama_quantize,
     onnx_export,
     recipes,
+    resume,
     sensitivity,
     vocabulary_export,
 )
@@ -51,7 +53,8 @@ def write_source(run: Run, folder: Path) -> Path:
         return run.checkpoint.ready
     recipe = run.recipe if run.float_gguf else recipes.find(run.checkpoint.widest)
     path = folder / (GGUF if run.float_gguf else _SOURCE)
-    gguf_export.write_float(run.checkpoint, path, recipe, run.progress)
+    write = partial(gguf_export.write_float, run.checkpoint, path, recipe, run.progress)
+    resume.once(_mark(folder, "source"), write, path)
     read_header(path)
     return path
 
@@ -64,9 +67,8 @@ def reference(run: Run, folder: Path) -> Path:
     if source.is_file() and run.checkpoint.widest == "F16":
         return source
     path = folder / bundle.WORK / "reference.gguf"
-    if path.is_file():  # the mixture was measured against it
-        return path
-    gguf_export.write_float(run.checkpoint, path, recipes.find("f16"), run.progress)
+    write = partial(gguf_export.write_float, run.checkpoint, path, recipes.find("f16"), run.progress)
+    resume.once(_mark(folder, "reference"), write, path)
     return path
 
 
@@ -87,7 +89,9 @@ def write_importance(run: Run, folder: Path, source: Path, chosen: Datasets) -> 
         return f"given: {given.name}, from {', '.join(found.datasets)}{aside}"
     try:
         work, dataset = folder / bundle.WORK, chosen.calibrated_on
-        found = importance.gather(source, chosen.calibrating, dataset, work, run.progress)
+        gather = partial(importance.gather, source, chosen.calibrating, dataset, work, run.progress)
+        resume.once(_mark(folder, "importance"), gather, work / importance.FILE_NAME)
+        found = importance.read(work / importance.FILE_NAME)
     except EngineError as error:
         if needed:
             raise
@@ -95,6 +99,10 @@ def write_importance(run: Run, folder: Path, source: Path, chosen: Datasets) -> 
     importance.check(found, read_header(source), importance.FILE_NAME, complete=needed)
     importance.write(target, found)
     return f"gathered on {chosen.calibrating.tokens} ids: {chosen.calibrated_on}{aside}"
+
+
+def _mark(folder: Path, step: str) -> Path:
+    return folder / bundle.WORK / f"{step}.done"
 
 
 def write(run: Run, folder: Path, forms: Mapping[str, Form]) -> dict[str, str]:
@@ -123,7 +131,9 @@ def _write_gguf(run: Run, folder: Path, form: Form) -> dict[str, str]:
         if form.imatrix.parent != folder:
             shutil.copyfile(form.imatrix, folder / importance.FILE_NAME)
     if not run.recipe.streamed:
-        trial(run, folder, form, "gguf")
+        kind = form.mixture.types if form.mixture else None, form.source.parent.name
+        mark = _mark(folder, f"quantized-{resume.key(kind, ())}")
+        resume.once(mark, partial(trial, run, folder, form, "gguf"), folder / GGUF)
     if form.mixture:
         sensitivity.keep(folder / sensitivity.FILE_NAME, form.mixture.known)
         files["sensitivity"] = sensitivity.FILE_NAME
@@ -133,7 +143,9 @@ def _write_gguf(run: Run, folder: Path, form: Form) -> dict[str, str]:
 def _write_onnx(run: Run, folder: Path, form: Form) -> dict[str, str]:
     """The graph and its weights, what onnxruntime-genai needs, and the vocabulary where no GGUF brings it."""
     assert isinstance(run.checkpoint, Checkpoint)  # onnx_export.require
-    graph, weights = onnx_export.files(trial(run, folder, form, "onnx"))
+    graph, weights = onnx_export.files(folder / GRAPH)
+    mark = _mark(folder, f"onnx-{resume.key((form.source.parent.name,), ())}")
+    resume.once(mark, partial(trial, run, folder, form, "onnx"), graph, weights)
     files = {manifests.ONNX: graph.name, manifests.ONNX_DATA: weights.name}
     if not run.gguf:
         vocabulary_export.write(run.checkpoint, folder / VOCABULARY)

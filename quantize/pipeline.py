@@ -26,6 +26,7 @@ from quantize import (
     quality,
     report_page,
     rotation_choice,
+    resume,
 )
 from quantize.budget import Plan
 from quantize.children import Progress
@@ -64,7 +65,8 @@ def quantize(
     """
     started = time.monotonic()
     run, target = prepare(Path(checkpoint), Path(output), recipe, options or Options(), progress)
-    with bundle.building(target) as folder:
+    with bundle.building(target, run.key) as folder:
+        resume.sweep(folder, folder / bundle.WORK)
         chosen, weighed, plain = _calibrated(run, folder)
         forms, rotations = _formed(run, folder, chosen, plain)
         mixed = forms["gguf"].mixture if run.gguf else None
@@ -92,7 +94,7 @@ def plan(checkpoint: str | Path, output: str | Path, *, options: Options,
     Errors as `quantize`.
     """
     run, target = prepare(Path(checkpoint), Path(output), "int4", options, progress)
-    with bundle.scratch(target) as folder:
+    with bundle.scratch(target, run.key) as folder:
         chosen, _, plain = _calibrated(run, folder)
         mixed = _formed(run, folder, chosen, plain)[0]["gguf"].mixture
         assert mixed is not None

@@ -12,7 +12,18 @@ from pathlib import Path
 
 from edge.errors import NotFoundError, UsageError
 from edge.vocabulary import Vocabulary
-from quantize import budget, bundle, calibration, datasets, genai, importance, onnx_export, quality, recipes
+from quantize import (
+    budget,
+    bundle,
+    calibration,
+    datasets,
+    genai,
+    importance,
+    onnx_export,
+    quality,
+    recipes,
+    resume,
+)
 from quantize.budget import Goal
 from quantize.checkpoint import Checkpoint, read_json
 from quantize.children import Progress
@@ -50,6 +61,7 @@ class Run:
     heldout: Mapping[str, calibration.Array]
     options: Options
     progress: Progress
+    key: str  # names the run by all it starts from
 
     @property
     def gguf(self) -> bool:
@@ -109,13 +121,27 @@ def prepare(
     if options.heldout and not path.is_file():
         raise NotFoundError(f"the held-out file {path} does not exist; check the path")
     arrays = calibration.read_heldout(path, int(checkpoint.config["vocab_size"]))
-    run = Run(checkpoint, chosen, graph, checkpoint.codecs(), arrays, options, progress or (lambda *_: None))
+    codecs = checkpoint.codecs()
+    inputs = [
+        *_files(checkpoint),
+        *codecs.values(),
+        *filter(None, (path, options.calibration, options.imatrix)),
+    ]
+    key = resume.key((recipe, options), [path for path in inputs if path.is_file()])
+    run = Run(checkpoint, chosen, graph, codecs, arrays, options, progress or (lambda *_: None), key)
     if run.onnx is not None:
         genai.require_end(checkpoint.name, run.vocabulary.end)
     target = output.resolve()
     bundle.check_target(target)
     bundle.require_disk(target, _needed(run))
     return run, target
+
+
+def _files(checkpoint: Checkpoint | GgufSource) -> list[Path]:
+    """What the checkpoint consists of."""
+    if checkpoint.ready is not None:
+        return [checkpoint.ready]
+    return [path for path in checkpoint.folder.iterdir() if path.is_file()]
 
 
 def _check_format(options: Options) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import EngineError
-from quantize import children
+from quantize import children, resume
 from quantize.children import Progress
 from quantize.report import Quality
 from quantize.rows import Rows
@@ -64,8 +65,7 @@ def measure_reference(model: Path, judged: Rows, work: Path, progress: Progress)
     used = _bounded(judged)
     for name, some in (("judged", used), ("noise", used.first(NOISE_ROWS))):
         some.save(work / f"{name}.npz")
-    _child("reference", model, work, "judged", _CHUNK, None, progress)
-    _child("reference", model, work, "noise", _CHUNK, None, progress)
+        _child("reference", model, work, name, some.digest, _CHUNK, None, progress)
     floor = _compare(work, used.first(NOISE_ROWS), model, "noise", progress, _OTHER_CHUNK, 1)
     return Reference(model, used, work, floor)
 
@@ -115,7 +115,7 @@ def _bounded(judged: Rows) -> Rows:
 
 def _compare(work: Path, judged: Rows, model: Path, name: str, progress: Progress,
              chunk: int = _CHUNK, threads: int | None = None) -> dict[str, Positions]:  # fmt: skip
-    _child("compare", model, work, name, chunk, threads, progress)
+    _child("compare", model, work, name, judged.digest, chunk, threads, progress)
     try:
         with np.load(work / f"{name}_compared.npz", allow_pickle=False) as file:
             found = {field: file[field] for field in _FIELDS}
@@ -125,11 +125,13 @@ def _compare(work: Path, judged: Rows, model: Path, name: str, progress: Progres
     return {str(k): {f: v[kinds == k] for f, v in found.items()} for k in dict.fromkeys(kinds)}
 
 
-def _child(mode: str, model: Path, work: Path, name: str, chunk: int, threads: int | None,
+def _child(mode: str, model: Path, work: Path, name: str, digest: str, chunk: int, threads: int | None,
            progress: Progress) -> None:  # fmt: skip
     files = [work / f"{name}{end}.npz" for end in ("", "_reference", "_compared")]
     label = {"reference": "reference", "compare": "measure"}[mode] if name == "judged" else "noise floor"
-    children.run_model(
-        "quantize.native_logits", [mode, model, *files, str(chunk)], model,
+    read = partial(
+        children.run_model, "quantize.native_logits", [mode, model, *files, str(chunk)], model,
         lambda _, done, of: progress(label, done, of), threads=threads,
     )  # fmt: skip
+    mark = work / f"{name}-{mode}-{digest}-{resume.stamp(model)}.done"
+    resume.once(mark, read, files[1] if mode == "reference" else files[2])

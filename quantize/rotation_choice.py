@@ -37,6 +37,7 @@ def choose(
     checkpoint = run.checkpoint
     assert isinstance(checkpoint, Checkpoint)  # preparation
     work, few = folder / bundle.WORK / "rotation", chosen.calibrating.first(sensitivity.ROWS)
+    shutil.rmtree(work, ignore_errors=True)  # trials of a killed run are made anew
     work.mkdir()
     f16 = decoder_files.reference(run, folder)
     reference = quality.measure_reference(f16, few, work, run.progress)

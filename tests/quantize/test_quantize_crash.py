@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shutil
@@ -110,6 +111,43 @@ def test_kill_9_leaves_the_old_state_and_the_next_run_sweeps(
     assert left_overs(target.parent) == []
 
 
+STEPS = {  # when the first file appears, the second is finished
+    "/decoder.gguf": "/.work/source.gguf",
+    "/.work/judged_reference.npz": "/decoder.gguf",
+}
+
+
+@pytest.mark.parametrize("moment", list(STEPS))
+def test_a_killed_run_goes_on_where_it_was(moment: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    process = start(tiny_checkpoint, tmp_path / "b")
+    wait_for(tmp_path, f"b.partial-*{moment}")
+    process.kill()
+    finish(process)
+    (partial,) = tmp_path.glob("b.partial-*")
+    finished = Path(f"{partial}{STEPS[moment]}")
+    was = finished.stat().st_ino, finished.stat().st_mtime_ns
+    process = start(tiny_checkpoint, tmp_path / "b")
+    while process.poll() is None:  # the same file all the time, until the work folder goes or takes its place
+        with contextlib.suppress(FileNotFoundError):
+            assert (finished.stat().st_ino, finished.stat().st_mtime_ns) == was
+        time.sleep(0.01)
+    assert finish(process)[0] == 0
+    assert left_overs(tmp_path) == []
+    whole = tmp_path / "whole"
+    assert finish(start(tiny_checkpoint, whole))[0] == 0
+    assert (tmp_path / "b/decoder.gguf").read_bytes() == (whole / "decoder.gguf").read_bytes()
+
+
+def test_other_options_start_anew(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    process = start(tiny_checkpoint, tmp_path / "b")
+    wait_for(tmp_path, "b.partial-*/decoder.gguf")
+    process.kill()
+    finish(process)
+    assert finish(start(tiny_checkpoint, tmp_path / "b", "int4"))[0] == 0
+    assert manifests.load(tmp_path / "b").recipe["name"] == "int4"
+    assert left_overs(tmp_path) == []
+
+
 def test_a_native_child_ends_with_its_killed_parent(tmp_path: Path) -> None:
     (tmp_path / "child.py").write_text(
         "import os, sys, time\nfrom edge.children import die_with_parent\ndie_with_parent()\n"
@@ -178,9 +216,18 @@ def test_a_swap_cut_between_two_renames_is_mended(tiny_bundle: Path, tmp_path: P
 
 
 def test_another_run_that_is_alive_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / f"b.partial-{os.getppid()}").mkdir()
-    bundle.sweep(tmp_path / "b")
-    assert left_overs(tmp_path) == [f"b.partial-{os.getppid()}"]
+    with bundle.scratch(tmp_path / "b", "other"), bundle.scratch(tmp_path / "b", "mine"):
+        assert left_overs(tmp_path) == ["b.partial-mine", "b.partial-other"]
+    assert left_overs(tmp_path) == []
+
+
+def test_the_same_run_twice_at_once_is_refused(tmp_path: Path) -> None:
+    with (
+        bundle.scratch(tmp_path / "b", "same"),
+        pytest.raises(UsageError, match="at work on b; wait"),
+        bundle.scratch(tmp_path / "b", "same"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("atomic", [True, False])
