@@ -25,8 +25,8 @@ from quantize import (
     mixture,
     quality,
     report_page,
-    rotation_choice,
     resume,
+    rotation_choice,
 )
 from quantize.budget import Plan
 from quantize.children import Progress
