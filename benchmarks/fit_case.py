@@ -22,6 +22,7 @@ from edge.segments import TokenSegment
 
 MEDIA = Path(__file__).parent / "media"
 STEPS, PROMPT, PROMPTS = 20, 256, 3  # decoded tokens; ids of a timed prompt, and how many of those
+SLOW = 0.05  # seconds per token from which one prompt is enough
 
 
 def decoder(path: Path, context: int, sequences: int) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def decoder(path: Path, context: int, sequences: int) -> dict[str, Any]:
     peak = measure.peak_memory()
     engine.truncate(context // 2)
     decode = min(timed(lambda: engine.step([5])) for _ in range(STEPS))
-    prefill = min(prompted(engine) for _ in range(PROMPTS))
+    prefill = min(prompted(engine) for _ in range(PROMPTS if decode < SLOW else 1))
     return {"peak": peak, "decode": 1 / decode, "prefill": PROMPT / prefill}
 
 

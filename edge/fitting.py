@@ -96,7 +96,7 @@ def fit(name: str | Path, *, machine: str = HERE, engine: EngineOptions | None =
     chosen = _machine(machine)
     found = _headers(store.find(name), options.engine)
     context, need = _context(found, options), _need(found, options)
-    asked, layers = need(context), found.header.metadata[f"{found.header.architecture}.block_count"]
+    asked = need(context)
     available = chosen.free and chosen.free - asked.runtime
     return Fit(
         model=found.name,
@@ -107,7 +107,7 @@ def fit(name: str | Path, *, machine: str = HERE, engine: EngineOptions | None =
         room=asked,
         fits=not available or asked.own <= available,
         largest_context=room.largest_context(need, available, found.trained) if available else found.trained,
-        decode=throughput.decode(_read_per_token(found, context), layers, chosen.reads),
+        decode=_decode(found, context, chosen.reads),
         prefill=throughput.prefill(_met(found.header), chosen.flops) if chosen.flops else None,
     )
 
@@ -199,14 +199,17 @@ def _need(found: _Headers, options: EngineOptions) -> Callable[[int], Room]:
     return lambda context: room.with_codecs(decoder(context), found.codecs)
 
 
-def _read_per_token(found: _Headers, context: int) -> int:
-    """Bytes: the weights a token meets, in their types, and half of a full cache."""
+def _decode(found: _Headers, context: int, reads: Range) -> Range:
+    """Tokens per second with a half full cache."""
     header = found.header
+    read = found.size  # an ONNX graph's types stand in no header
     if found.engine == "llama.cpp":
-        weights, value = sum(int(t.size * _share(header, t.name)) for t in header.tensors), 2
-    else:
-        weights, value = found.size, 4
-    return weights + room.kv_bytes_per_token(header, value) * context // 2
+        read = sum(int(t.size * _share(header, t.name)) for t in header.tensors)
+    layers, heads = (
+        int(header.metadata[f"{header.architecture}.{name}"])
+        for name in ("block_count", "attention.head_count")
+    )
+    return throughput.decode(read, layers, layers * heads * context // 2, reads)
 
 
 def _met(header: GgufHeader) -> int:

@@ -1,12 +1,13 @@
 """How fast this machine reads memory and multiplies: measured once, remembered; what speeds follow.
 
 Job: two numbers per machine, and from them how long a token of a model may take, as a range.
-Ignorance: engines; what was measured while others kept the machine busy is told, and not remembered.
+Ignorance: engines. What was measured while others kept the machine busy is used, and not remembered.
 
-The range: a token reads every weight it meets and half of a full cache. Kernels reach a third to the whole of
-the read speed; each layer adds 30 to 300 microseconds of waiting, which is what bounds small models. A prompt
-is bound by multiplications: quantized kernels reach 0.3 to 1.5 times numpy's float32 rate, and more with
-matrix units (AMX), which are not foreseen here. Both against what was measured: `python -m benchmarks.fit`.
+The range. A token reads every weight it meets, and kernels reach a third to the whole of the read speed.
+Each layer adds 30 to 300 microseconds of waiting: that bounds small models. Each head that looks back at a
+token of a half full cache takes 20 to 200 nanoseconds: that bounds long contexts. A prompt is bound by
+multiplications: quantized kernels reach 0.3 to 1.5 times numpy's float32 rate; more with matrix units (AMX),
+which are not foreseen here. What was measured stands beside it: `python -m benchmarks.fit`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ Range = tuple[float, float]  # low, high
 
 _KERNELS = (1 / 3, 1.0)  # of the read speed
 _LAYER = (30e-6, 300e-6)  # seconds
+_LOOK = (20e-9, 200e-9)  # seconds
 _PRODUCTS = (0.3, 1.5)  # of the float32 rate
 _BLOCK, _BLOCKS = 32 << 20, 4  # bytes, per thread: beyond any cache
 _SIDE, _REPEATS = 768, 8
@@ -52,10 +54,16 @@ def here() -> Throughput:
     return found
 
 
-def decode(read: int, layers: int, reads: Range) -> Range:
-    """Tokens per second of a reply, `read` bytes for each token, where memory gives `reads` per second."""
-    slow = read / (_KERNELS[0] * reads[0]) + layers * _LAYER[1]
-    fast = read / (_KERNELS[1] * reads[1]) + layers * _LAYER[0]
+def decode(read: int, layers: int, looks: int, reads: Range) -> Range:
+    """Tokens per second of a reply.
+
+    Args:
+        read: bytes of weights that a token meets.
+        looks: how often a head looks back at a token, over all layers.
+        reads: bytes of memory per second.
+    """
+    slow = read / (_KERNELS[0] * reads[0]) + layers * _LAYER[1] + looks * _LOOK[1]
+    fast = read / (_KERNELS[1] * reads[1]) + layers * _LAYER[0] + looks * _LOOK[0]
     return 1 / slow, 1 / fast
 
 
