@@ -7,8 +7,9 @@ Ignorance: how any of them works. A bare .gguf loads as a text model with its ow
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,11 +23,12 @@ from edge.engines.base import Engine
 from edge.engines.llama_cpp import LlamaCppEngine
 from edge.engines.onnx_engine import OnnxEngine
 from edge.errors import IntegrityError, UsageError
-from edge.formats import gguf, manifest, onnx_file
+from edge.formats import gguf, identity, manifest, onnx_file
 from edge.formats.manifest import Manifest
 from edge.frontends.codecs import Codec, open_codecs
 from edge.frontends.media_cache import MediaCache
 from edge.generation.decode import Decoder
+from edge.generation.prefix_cache import RAM_BYTES, PrefixCache
 from edge.generation.prompt import Layout, Turn
 from edge.generation.template import ChatTemplate
 from edge.options import EngineOptions, SamplingOptions
@@ -37,6 +39,7 @@ from edge.wiring import Wiring
 
 Native = LlamaCppEngine | OnnxEngine
 KEPT = ("media", "sequences")  # folders of files that later processes find
+_SHARE = 16  # kept sequences take at most this part of the free memory
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,17 @@ def open_model(name: str | Path, *, engine: EngineOptions | None = None) -> Mode
 
 def _load_bundle(folder: Path, options: EngineOptions) -> Model:
     known = manifest.load(folder)
-    media = _kept("media", options)
+    media, sequences = _kept("media", options), _kept("sequences", options)
     codecs = _codecs(folder, known, MediaCache(*media))
     template = known.path(folder, "chat_template").read_text(encoding="utf-8")
     length = min(options.context_length or known.context_length, known.context_length)
     native = _engine(folder, known, replace(options, context_length=length))
     try:
-        return replace(_wired(known, native, codecs, template), kept=media)
+        llama = isinstance(native, LlamaCppEngine)
+        roles = (manifest.GGUF,) if llama else (manifest.ONNX, manifest.ONNX_DATA)
+        weights = [known.path(folder, role) for role in roles if role in known.files]
+        prefixes = _prefixes(native, weights, options, sequences)
+        return replace(_wired(known, native, codecs, template, prefixes), kept=media + sequences)
     except BaseException:
         native.close()
         raise
@@ -140,7 +147,10 @@ def _load_gguf(path: Path, options: EngineOptions) -> Model:
         )
     native = LlamaCppEngine(path, options)
     try:
-        return _wired(_described(path, header, native), native, (), template)
+        sequences = _kept("sequences", options)
+        prefixes = _prefixes(native, [path], options, sequences)
+        described = _described(path, header, native)
+        return replace(_wired(described, native, (), template, prefixes), kept=sequences)
     except BaseException:
         native.close()
         raise
@@ -187,6 +197,18 @@ def _kept(what: str, options: EngineOptions) -> tuple[CacheStore, ...]:
     return (CacheStore(hardware.home() / "cache" / what, limit),) if limit else ()
 
 
+def _prefixes(
+    native: Native, weights: Sequence[Path], options: EngineOptions, kept: tuple[CacheStore, ...]
+) -> PrefixCache:
+    """Sequences kept for this model: its weights, adapters and context, on this engine and processor."""
+    adapters = [a if isinstance(a, tuple) else (a, 1.0) for a in options.adapters]
+    files = identity.of_files([*weights, *(path for path, _ in adapters)])
+    scales, runtime = [scale for _, scale in adapters], f"{version('onnxruntime')} {hardware.machine_key()}"
+    name = f"{native.name} {native.context_length} {files} {scales} {runtime}"
+    free = hardware.memory()[1] or RAM_BYTES * _SHARE
+    return PrefixCache(name, limit=min(RAM_BYTES, free // _SHARE), store=next(iter(kept), None))
+
+
 def _codecs(folder: Path, known: Manifest, cache: MediaCache) -> tuple[Codec, ...]:
     """A frontend per medium that the manifest says the model reads or makes."""
     wanted = {role for (kind, way), role in manifest.CODECS.items() if kind in known.modalities[way]}
@@ -195,7 +217,9 @@ def _codecs(folder: Path, known: Manifest, cache: MediaCache) -> tuple[Codec, ..
     return tuple(codec for codec in open_codecs(graphs, known.vocabulary, cache) if codec.kind in named)
 
 
-def _wired(known: Manifest, native: Native, codecs: tuple[Codec, ...], template: str) -> Model:
+def _wired(
+    known: Manifest, native: Native, codecs: tuple[Codec, ...], template: str, prefixes: PrefixCache
+) -> Model:
     vocabulary, tokenizer = known.vocabulary, native.tokenizer
     if vocabulary.size > native.vocab_size:
         raise IntegrityError(
@@ -208,7 +232,7 @@ def _wired(known: Manifest, native: Native, codecs: tuple[Codec, ...], template:
     able = {"text", *(codec.kind for codec in codecs)}  # what the files can do, whatever the manifest says
     wiring = Wiring(
         name=known.name,
-        decoder=Decoder(native),
+        decoder=Decoder(native, prefixes),
         layout=layout,
         vocabulary=vocabulary,
         frontends={codec.kind: codec for codec in codecs},

@@ -1,4 +1,4 @@
-"""The decode loop: reuse what the engine holds, feed the rest, constrain, sample, step.
+"""The decode loop: reuse what the engine holds or held, feed the rest, constrain, sample, step.
 
 Job: turn a prompt of segments into a stream of ids, each with what it is. Guidance runs a second sequence,
 fed with the empty prompt, while a medium is open: u + s (c - u) (arXiv:2207.12598).
@@ -17,10 +17,9 @@ from edge.engines.base import Engine, Logits
 from edge.errors import DoesNotFitError, EngineError, UsageError
 from edge.events import FinishReason
 from edge.generation.constraints import Candidates, Grammar, Kind, Mark
+from edge.generation.prefix_cache import Key, PrefixCache
 from edge.generation.sampling import Sampler, log_softmax, top_k
 from edge.segments import EmbeddingSegment, Segment, TokenSegment
-
-Key = int | tuple[str, int]  # what one position of a sequence holds: an id, or a row of named embeddings
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,9 @@ class Request:
 class Decoder:
     """One engine and what its first sequence holds. Streams one request at a time."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, cache: PrefixCache | None = None) -> None:
         self.engine = engine
+        self._cache = cache or PrefixCache()
         self.prompt_tokens = 0  # of the last request
         self.cached_tokens = 0  # of them, already in the engine
         self._held: list[Key] = []
@@ -74,7 +74,10 @@ class Decoder:
             UsageError: another stream of this engine is not over yet.
         """
         with self._alone():
-            yield from self._stream(request)
+            try:
+                yield from self._stream(request)
+            finally:
+                self._cache.finished(self.engine, self._held)
 
     def _stream(self, request: Request) -> Iterator[Step | Stop]:
         grammar = request.grammar
@@ -146,9 +149,8 @@ class Decoder:
                 f"the conversation is {len(keys)} tokens long, but the context holds "
                 f"{self.engine.context_length}; start a new chat, send less, or load a longer context"
             )
-        common = min(_common_prefix(self._held, keys), len(keys) - 1)  # one token must be fed to get logits
+        common = self._cache.prepare(self.engine, self._held, keys)
         self.prompt_tokens, self.cached_tokens = len(keys), common
-        self.engine.truncate(common)
         self._held = keys[:common]
         logits = self.engine.feed(_after(prompt, common))
         self._held = keys
@@ -227,13 +229,6 @@ def _keys(segment: Segment) -> Iterator[Key]:
     if isinstance(segment, EmbeddingSegment):
         return iter([(segment.key, i) for i in range(len(segment))])
     return iter(segment.ids)
-
-
-def _common_prefix(held: Sequence[Key], wanted: Sequence[Key]) -> int:
-    for i, (a, b) in enumerate(zip(held, wanted, strict=False)):
-        if a != b:
-            return i
-    return min(len(held), len(wanted))
 
 
 def _after(segments: Sequence[Segment], skip: int) -> list[Segment]:

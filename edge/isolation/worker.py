@@ -124,6 +124,11 @@ class Worker:
                 else:
                     self._pool.submit(self._do, frame)
 
+    def finish(self) -> None:
+        """Wait for files that are still being written for later processes, as long as the parent waits."""
+        for files in self._model.kept if hasattr(self, "_model") else ():
+            files.close()
+
     def _tell(self, value: Any) -> None:
         frame = frames.packed(value)
         with self._writing:
@@ -223,7 +228,9 @@ def main() -> int:
     """Serve until the parent is gone."""
     children.die_with_parent()
     _expendable()
-    Worker(*_own_pipes()).serve()
+    worker = Worker(*_own_pipes())
+    worker.serve()
+    worker.finish()
     os._exit(0)  # native threads may still compute; nobody waits for them
 
 
