@@ -35,7 +35,7 @@ def here(tiny_bundle: Path) -> Iterator[edge.Model]:
 
 
 def test_every_public_door_of_a_model_and_a_chat_is_there(model: edge.Model, here: edge.Model) -> None:
-    parts = {"wiring", "engine", "codecs"}  # of a model: they live in its process
+    parts = {"wiring", "engine", "codecs", "kept"}  # of a model: they live in its process
     assert {n for n in dir(here) if not n.startswith("_")} - parts <= set(dir(model))
     steps = {"transcript", "resume"}  # how a chat moves between processes
     assert {n for n in dir(here.chat()) if not n.startswith("_")} - steps <= set(dir(model.chat()))
