@@ -65,11 +65,12 @@ def measured(plain: Checkpoint, chosen: Datasets, reference: quality.Reference, 
         gguf_export.write_float(stored, source, recipes.find("f16"), show)
         importance.write(imatrix, importance.gather(source, chosen.calibrating, "calibrating", place, show))
         llama_quantize.write(source, place / "q.gguf", recipes.find(GGUF), show, imatrix)
-        onnx_export.write(stored, place / "q.onnx", onnx_export.find(ONNX), show)
+        weights = importance.read(imatrix)
+        onnx_export.write(stored, place / "q.onnx", onnx_export.find(ONNX), show, weights)
         found[turned.name] = {
             "f16": told(reference.quality(source, show), source),
             GGUF: told(reference.quality(place / "q.gguf", show), place / "q.gguf"),
-            f"onnx {ONNX}": told(reference.quality(place / "q.onnx", show), place / "q.onnx.data"),
+            f"onnx {ONNX}": told(reference.quality(place / "q.onnx", show), place / "q.onnx"),
         }
         said = {kind: (n["bytes"], round(n["divergence"], 6)) for kind, n in found[turned.name].items()}
         print("\n", plain.name, turned.name, said)

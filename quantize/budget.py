@@ -16,20 +16,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, prod
 
-from edge.engines import room
 from edge.errors import DoesNotFitError, UsageError
 from edge.formats.gguf import GgufHeader
-from edge.options import EngineOptions
-from quantize import knapsack, recipes
+from quantize import knapsack
 from quantize.knapsack import Table
-from quantize.recipes import Recipe
 from quantize.rotation import Kept
 from quantize.sensitivity import Sensitivity
 from quantize.tensor_groups import Group
 
 WORTH = 0.5  # a token that takes 2 % longer must buy at least 1 % less divergence
 FRONT = 24  # points of the front
-_SPARE = 4096  # bytes: what the quantizer adds to the header
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
@@ -38,7 +34,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 class Goal:
     """What the user limits: exactly one of the three."""
 
-    max_size: int | None = None  # bytes of decoder.gguf
+    max_size: int | None = None  # bytes of a decoder
     max_kl: float | None = None  # nats, the worst modality's mean
     max_ram: int | None = None  # bytes while it runs with `context`
     context: int = 4096  # tokens; counts for max_ram alone
@@ -59,15 +55,11 @@ class Goal:
             return f"max-kl {self.max_kl:g}"
         return f"max-ram {(self.max_ram or 0) / 1e6:.1f} MB with a context of {self.context}"
 
-    def file_limit(self, header: GgufHeader) -> int | None:
-        """Bytes that decoder.gguf may have; None where only the divergence is limited."""
+    def file_limit(self, beside: int) -> int | None:
+        """Bytes of the file that memory of `beside` bytes beside it leaves; None: no limit of bytes."""
         if self.max_ram is not None:
-            return self.max_ram - self.needed(header, 0)
+            return self.max_ram - beside
         return self.max_size
-
-    def needed(self, header: GgufHeader, size: int) -> int:
-        """Bytes that a file of `size` takes while it runs with `context`, without the interpreter."""
-        return room.llama_cpp(header, self.context, EngineOptions().sequences, size=size).own
 
 
 @dataclass(frozen=True)
@@ -139,27 +131,27 @@ class Market:
         return self.fixed + sum(min(options) for options in self.sizes)
 
 
-def market(header: GgufHeader, groups: Sequence[Group], known: Sensitivity,
+def market(header: GgufHeader, groups: Sequence[Group], fixed: int, known: Sensitivity,
            speed: Mapping[str, float]) -> Market:  # fmt: skip
-    """All options of a model whose f16 header is given."""
+    """All options of a model whose f16 header is given; `fixed` bytes of its file no choice changes."""
     used = {group.name: group.weights * _share_read(header, group) for group in groups}
     return Market(
-        tuple(groups), fixed_bytes(header, groups),
+        tuple(groups), fixed,
         tuple(tuple(g.size(kind) for kind in g.menu) for g in groups),
         tuple(tuple(known.divergence(g, kind) for kind in g.menu) for g in groups),
         tuple(tuple(used[g.name] * speed[kind] for kind in g.menu) for g in groups),
     )  # fmt: skip
 
 
-def pick(options: Market, goal: Goal, header: GgufHeader, correction: float = 1.0) -> list[int]:
-    """The option of each group that meets the goal.
+def pick(options: Market, goal: Goal, beside: int, correction: float = 1.0) -> list[int]:
+    """The option of each group that meets the goal; `beside`: bytes of memory beside the file.
 
     Raises:
         DoesNotFitError: no mixture does; the message holds the nearest number that one can reach.
     """
     free = options.table()
-    limit = goal.file_limit(header)
-    check_room(options.smallest, goal, header)
+    limit = goal.file_limit(beside)
+    check_room(options.smallest, goal, beside)
     if limit is None:
         target = (goal.max_kl or 0) / correction
         limit = _smallest_limit(options, free, target, correction)
@@ -167,7 +159,7 @@ def pick(options: Market, goal: Goal, header: GgufHeader, correction: float = 1.
         return table.choice(_smallest_limit(options, table, target, correction) - options.fixed) or []
     first = free.choice(limit - options.fixed)
     if first is None:  # the grid's rounding
-        raise _too_small(goal, header, options.fixed + free.smallest)
+        raise _too_small(goal, beside, options.fixed + free.smallest)
     price = _price(options, first, options.total(first, options.divergences))
     return options.table(price).choice(limit - options.fixed) or first
 
@@ -177,21 +169,15 @@ def finest(options: Market) -> list[int]:
     return [min(range(len(values)), key=values.__getitem__) for values in options.divergences]
 
 
-def check_room(smallest: int, goal: Goal, header: GgufHeader) -> None:
+def check_room(smallest: int, goal: Goal, beside: int) -> None:
     """Refuse a limit below the smallest file.
 
     Raises:
         DoesNotFitError: with the least that is needed.
     """
-    limit = goal.file_limit(header)
+    limit = goal.file_limit(beside)
     if limit is not None and limit < smallest:
-        raise _too_small(goal, header, smallest)
-
-
-def fixed_bytes(header: GgufHeader, groups: Sequence[Group]) -> int:
-    """Of the file that no choice changes: header, vocabulary, norms."""
-    moved = {tensor.name for group in groups for tensor in group.tensors}
-    return header.file_size - sum(t.size for t in header.tensors if t.name in moved) + _SPARE
+        raise _too_small(goal, beside, smallest)
 
 
 def plan(options: Market, goal: Goal, picks: Sequence[int], correction: float) -> Plan:
@@ -201,16 +187,13 @@ def plan(options: Market, goal: Goal, picks: Sequence[int], correction: float) -
     return Plan(str(goal), choices, options.point(picks, correction), _front(options, correction), correction)
 
 
-def recipe(goal: Goal, options: Market, picks: Sequence[int]) -> Recipe:
-    """The row that stands for a mixture; llama.cpp's number is that of the type with the most bytes."""
+def bits(options: Market, picks: Sequence[int]) -> tuple[str, float]:
+    """The type with the most bytes, and bits per weight."""
     by_type: dict[str, int] = {}
     for group, i, sizes in zip(options.groups, picks, options.sizes, strict=True):
         by_type[group.menu[i]] = by_type.get(group.menu[i], 0) + sizes[i]
-    most = max(by_type, key=lambda kind: by_type[kind])
-    nearest = next(r for r in recipes.RECIPES.values() if r.type.removesuffix("_M") == most or r.type == most)
     weights = sum(group.weights for group in options.groups)
-    bits = 8 * options.total(picks, options.sizes) / weights
-    return Recipe(str(goal), f"mixed, most {most}", nearest.file_type, bits)
+    return max(by_type, key=lambda kind: by_type[kind]), 8 * options.total(picks, options.sizes) / weights
 
 
 def check_possible(goal: Goal, shapes: Sequence[Sequence[int]]) -> None:
@@ -279,8 +262,8 @@ def _front(options: Market, correction: float) -> tuple[Point, ...]:
     return tuple(found[size] for size in sorted(found))
 
 
-def _too_small(goal: Goal, header: GgufHeader, smallest: int) -> DoesNotFitError:
-    least = smallest if goal.max_size is not None else goal.needed(header, smallest)
+def _too_small(goal: Goal, beside: int, smallest: int) -> DoesNotFitError:
+    least = smallest if goal.max_size is not None else smallest + beside
     return DoesNotFitError(
         f"{goal} cannot be met: the least that this model needs is {least / 1e6:.1f} MB; give at least that"
         + ("" if goal.max_size is not None else ", or a shorter --context")

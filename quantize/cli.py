@@ -29,9 +29,9 @@ def quantize_command(
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle folder to write.")],
     recipe: Annotated[str | None, typer.Option("--recipe", "-r", help=_RECIPE_HELP)] = None,
     format: Annotated[
-        str, typer.Option(help="gguf (llama.cpp), onnx (onnxruntime; f32, int8 or int4), or both.")
+        str, typer.Option(help="gguf (llama.cpp), onnx (onnxruntime; f32, int8, int4 or a limit), or both.")
     ] = "gguf",
-    max_size: Annotated[str | None, typer.Option(help="Largest decoder file: 700MB, 512MiB.")] = None,
+    max_size: Annotated[str | None, typer.Option(help="Most bytes of a decoder: 700MB, 512MiB.")] = None,
     max_kl: Annotated[
         float | None, typer.Option(help="Largest mean KL of a modality, in nats: 0.02.")
     ] = None,
@@ -63,7 +63,7 @@ def quantize_command(
         else:
             report = pipeline.quantize(checkpoint, output, recipe or "int4", options=options, progress=show)
     if dry_run:
-        _print_plan(planned, as_json=as_json)
+        _print_plans(planned, as_json=as_json)
     elif as_json:
         print(report.to_json(), end="")
     else:
@@ -90,14 +90,27 @@ def _aim(goal: Goal | None) -> str:
     return "".join(name for name, limit in given.items() if limit is not None)
 
 
-def _print_plan(plan: Plan, *, as_json: bool) -> None:
-    """Each group's type, the totals, and where the plan lies on the front."""
+def _print_plans(plans: Mapping[str, Plan], *, as_json: bool) -> None:
+    """One after the other; as JSON, by format."""
     from dataclasses import asdict
 
     from edge.cli import output
 
     if as_json:
-        return output.as_json(asdict(plan))
+        return output.as_json({kind: asdict(plan) for kind, plan in plans.items()})
+    for kind, plan in plans.items():
+        if len(plans) > 1:
+            output.console().print(f"{kind.upper()}:")
+        _print_plan(plan)
+    return None
+
+
+def _print_plan(plan: Plan) -> None:
+    """Each group's type, the totals, and where the plan lies on the front."""
+    from dataclasses import asdict
+
+    from edge.cli import output
+
     table, size, point = output.table, output.size, plan.point
     table(
         ("group", "type", "bytes", "expected KL"),

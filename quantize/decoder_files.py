@@ -31,7 +31,9 @@ from quantize.checkpoint import Checkpoint
 from quantize.datasets import Datasets
 from quantize.gguf_source import GgufSource
 from quantize.mixture import Mixture
+from quantize.onnx_export import OnnxRecipe
 from quantize.preparation import Run
+from quantize.recipes import Recipe
 
 GGUF, GRAPH, VOCABULARY = "decoder.gguf", "decoder.onnx", "vocabulary.gguf"
 _SOURCE = f"{bundle.WORK}/source.gguf"
@@ -74,19 +76,16 @@ def reference(run: Run, folder: Path) -> Path:
 
 def write_importance(run: Run, folder: Path, source: Path, chosen: Datasets) -> str:
     """Put the importance matrix into the folder, where the recipe uses one; what is said about it."""
-    if not run.gguf:
-        return "none: it would serve a GGUF decoder alone"
-    if run.recipe.streamed:
-        return "none: nothing is rounded to less than 16 bits"
-    if not run.recipe.uses_importance:
-        return f"none: {run.recipe.type} does not use it"
+    graph = run.onnx is not None and (run.onnx.uses_importance or run.options.goal is not None)
+    if not graph and not (run.gguf and run.recipe.uses_importance):
+        return "none: nothing that is written uses it"
     given, needed = run.options.imatrix, run.recipe.needs_importance
-    target, aside = folder / importance.FILE_NAME, "; the ONNX decoder does not use it" if run.onnx else ""
+    target = folder / importance.FILE_NAME
     if given is not None:
         found = importance.read(given)
         importance.check(found, read_header(source), given.name, complete=needed)
         importance.write(target, found)
-        return f"given: {given.name}, from {', '.join(found.datasets)}{aside}"
+        return f"given: {given.name}, from {', '.join(found.datasets)}"
     try:
         work, dataset = folder / bundle.WORK, chosen.calibrated_on
         gather = partial(importance.gather, source, chosen.calibrating, dataset, work, run.progress)
@@ -98,7 +97,7 @@ def write_importance(run: Run, folder: Path, source: Path, chosen: Datasets) -> 
         return f"none: it could not be gathered ({error})"
     importance.check(found, read_header(source), importance.FILE_NAME, complete=needed)
     importance.write(target, found)
-    return f"gathered on {chosen.calibrating.tokens} ids: {chosen.calibrated_on}{aside}"
+    return f"gathered on {chosen.calibrating.tokens} ids: {chosen.calibrated_on}"
 
 
 def _mark(folder: Path, step: str) -> Path:
@@ -107,36 +106,66 @@ def _mark(folder: Path, step: str) -> Path:
 
 def write(run: Run, folder: Path, forms: Mapping[str, Form]) -> dict[str, str]:
     """All files of the decoders, by role; `forms` by format."""
-    files = _write_gguf(run, folder, forms["gguf"]) if run.gguf else {}
-    return files | (_write_onnx(run, folder, forms["onnx"]) if run.onnx else {})
+    files: dict[str, str] = {}
+    if run.gguf:
+        files |= _write_gguf(run, folder, forms["gguf"])
+    if run.onnx:
+        files |= _write_onnx(run, folder, forms["onnx"])
+    return files | _keep_grounds(folder, forms)
 
 
 def trial(run: Run, folder: Path, form: Form, kind: str) -> Path:
     """One decoder alone, in a folder for files, of a format."""
     if kind == "onnx":
         assert isinstance(form.checkpoint, Checkpoint)
-        assert run.onnx is not None
-        onnx_export.write(form.checkpoint, folder / GRAPH, run.onnx, run.progress)
+        recipe = onnx_recipe(run, form)
+        assert recipe is not None
+        weights = importance.read(form.imatrix) if form.imatrix and recipe.uses_importance else None
+        onnx_export.write(form.checkpoint, folder / GRAPH, recipe, run.progress, weights)
         return folder / GRAPH
-    types, recipe = (form.mixture.types, form.mixture.recipe) if form.mixture else (None, run.recipe)
-    llama_quantize.write(form.source, folder / GGUF, recipe, run.progress, form.imatrix, types)
+    types = form.mixture.types if form.mixture else None
+    llama_quantize.write(
+        form.source, folder / GGUF, gguf_recipe(run, form), run.progress, form.imatrix, types
+    )
     return folder / GGUF
 
 
+def gguf_recipe(run: Run, form: Form) -> Recipe:
+    """The run's, or the row that stands for a mixture: llama.cpp's number of the type with most bytes."""
+    if not form.mixture:
+        return run.recipe
+    most, goal = form.mixture.most, form.mixture.plan.goal
+    rows = recipes.RECIPES.values()
+    nearest = next((r for r in rows if most in (r.type, r.type.removesuffix("_M"))), run.recipe)
+    return Recipe(goal, f"mixed, most {most}", nearest.file_type, form.mixture.bits)
+
+
+def onnx_recipe(run: Run, form: Form) -> OnnxRecipe | None:
+    """The run's, or a mixture."""
+    return onnx_export.mixed(form.mixture.plan.goal, form.mixture.types) if form.mixture else run.onnx
+
+
 def _write_gguf(run: Run, folder: Path, form: Form) -> dict[str, str]:
-    """Quantize, where the recipe or the mixture does; the file, and what its types were chosen by."""
-    files = {manifests.GGUF: GGUF}
-    if form.imatrix:
-        files["importance"] = importance.FILE_NAME
-        if form.imatrix.parent != folder:
-            shutil.copyfile(form.imatrix, folder / importance.FILE_NAME)
+    """Quantize, where the recipe or the mixture does."""
     if not run.recipe.streamed:
         kind = form.mixture.types if form.mixture else None, form.source.parent.name
         mark = _mark(folder, f"quantized-{resume.key(kind, ())}")
         resume.once(mark, partial(trial, run, folder, form, "gguf"), folder / GGUF)
-    if form.mixture:
-        sensitivity.keep(folder / sensitivity.FILE_NAME, form.mixture.known)
-        files["sensitivity"] = sensitivity.FILE_NAME
+    return {manifests.GGUF: GGUF}
+
+
+def _keep_grounds(folder: Path, forms: Mapping[str, Form]) -> dict[str, str]:
+    """The importance matrix of the first decoder, and what the types of each were chosen by."""
+    files, matrix = {}, next(iter(forms.values())).imatrix
+    if matrix:
+        files["importance"] = importance.FILE_NAME
+        if matrix.parent != folder:
+            shutil.copyfile(matrix, folder / importance.FILE_NAME)
+    for kind, form in forms.items():
+        if form.mixture:
+            role = "sensitivity" if kind == "gguf" else f"sensitivity_{kind}"
+            files[role] = f"{role}.json"
+            sensitivity.keep(folder / files[role], form.mixture.known)
     return files
 
 

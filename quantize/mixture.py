@@ -14,11 +14,11 @@ from pathlib import Path
 
 from edge import hardware
 from edge.errors import DoesNotFitError, EdgeError
-from edge.formats.gguf import GgufHeader, read_header
-from quantize import budget, children, importance, kernel_speed, sensitivity, tensor_groups
+from edge.formats.gguf import GgufHeader
+from quantize import budget, children, kernel_speed, sensitivity
+from quantize.backend import Backend
 from quantize.budget import Goal, Market, Plan
 from quantize.children import Progress
-from quantize.recipes import Recipe
 from quantize.rows import Rows
 from quantize.sensitivity import Bench, Sensitivity
 from quantize.tensor_groups import Group
@@ -38,30 +38,30 @@ class Mixture:
 
     plan: Plan
     types: Mapping[str, str]  # by tensor
-    recipe: Recipe
+    most: str  # the type with the most bytes
+    bits: float  # per weight
     known: Sensitivity
 
 
-def choose(goal: Goal, source: Path, imatrix: Path, rows: Rows, work: Path, progress: Progress) -> Mixture:
-    """The mixture for an f16 GGUF; `rows` are those that calibrated, `work` a folder for files.
+def choose(goal: Goal, backend: Backend, rows: Rows, work: Path, progress: Progress) -> Mixture:
+    """The mixture for one runtime; `rows` are those that calibrated, `work` a folder for files.
 
     Raises:
         DoesNotFitError: no mixture meets the goal; the message holds the nearest number.
         EngineError: llama.cpp cannot run the model on this machine.
     """
-    header, few = read_header(source), rows.first(sensitivity.ROWS)
-    groups = tensor_groups.groups(header, bands(header, few), importance.read(imatrix).entries)
-    fixed = budget.fixed_bytes(header, groups)
-    budget.check_room(fixed + sum(min(map(g.size, g.menu)) for g in groups), goal, header)
-    bench = Bench(source, imatrix, few, work / "sensitivity")
+    few, header = rows.first(sensitivity.ROWS), backend.header
+    groups = backend.groups(bands(header, few))
+    fixed, beside = backend.fixed(groups), backend.beside(goal.context)
+    budget.check_room(fixed + sum(min(map(g.size, g.menu)) for g in groups), goal, beside)
+    bench = Bench(backend, few, work / f"sensitivity_{backend.runtime}")
     bench.open(progress)
     known = remembered(bench, groups, progress)
-    speed = kernel_speed.measured(children.threads_for(source), progress)
-    options = budget.market(header, groups, known, speed)
-    picks, correction = _corrected(bench, options, goal, header, progress)
-    types = options.types(picks)
-    return Mixture(budget.plan(options, goal, picks, correction), types,
-                   budget.recipe(goal, options, picks), known)  # fmt: skip
+    speed = kernel_speed.measured(backend.runtime, children.threads_for(backend.source), progress)
+    options = budget.market(header, groups, fixed, known, speed)
+    picks, correction = _corrected(bench, options, goal, beside, progress)
+    most, bits = budget.bits(options, picks)
+    return Mixture(budget.plan(options, goal, picks, correction), options.types(picks), most, bits, known)
 
 
 def bands(header: GgufHeader, rows: Rows) -> int:
@@ -82,7 +82,7 @@ def remembered(bench: Bench, groups: list[Group], progress: Progress) -> Sensiti
     return found
 
 
-def _corrected(bench: Bench, options: Market, goal: Goal, header: GgufHeader,
+def _corrected(bench: Bench, options: Market, goal: Goal, beside: int,
                progress: Progress) -> tuple[list[int], float]:  # fmt: skip
     """The choice, and its measured divergence over the summed one.
 
@@ -92,7 +92,7 @@ def _corrected(bench: Bench, options: Market, goal: Goal, header: GgufHeader,
     aim, expected = _AIM * (goal.max_kl or 0), 1 / _AIM
     for number in range(ROUNDS if goal.max_kl is not None else 1):
         try:
-            picks = budget.pick(options, goal, header, expected if goal.max_kl else 1.0)
+            picks = budget.pick(options, goal, beside, expected if goal.max_kl else 1.0)
         except DoesNotFitError:
             if number == 0:
                 raise

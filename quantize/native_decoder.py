@@ -28,6 +28,9 @@ class Decoder(Protocol):
     def feed(self, ids: Ids, start: int) -> NDArray[np.float32]:
         """Logits (n, vocabulary) of the piece at `start`, valid until the next call; 0 begins a sequence."""
 
+    def close(self) -> None:
+        """Free native memory."""
+
 
 def open_decoder(path: str, length: int, *, threads: int, extra_buffers: bool, chunk: int = CHUNK) -> Decoder:
     """`length` in tokens, `chunk` in positions per native call; an .onnx file is a graph, all else a GGUF."""

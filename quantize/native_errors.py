@@ -5,7 +5,8 @@ importance x (weight - rounded)^2, from rows evenly spread over the tensor. Writ
 {tensor: {type: error}}.
 Arguments: SOURCE IMATRIX ASKED.json OUT.json, where ASKED is {tensor: [type, …]}.
 Ignorance: what an error does to the model. It may abort: its parent expects that.
-Source of the rounding: ggml_quantize_chunk, ggml.h of llama-cpp-python 0.3.36; back to floats by gguf.quants.
+Source of the rounding: ggml_quantize_chunk, ggml.h of llama-cpp-python 0.3.36; back to floats by gguf.quants;
+ONNX types by `onnx_blocks`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from edge.children import die_with_parent
 from edge.formats.gguf import GgufTensor, read_header
-from quantize import importance
+from quantize import importance, onnx_blocks
 
 SAMPLE = 1 << 14  # weights per tensor that are rounded
 _FLOATS: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
@@ -65,8 +66,15 @@ def _library() -> Any:
     return libggml
 
 
+def _rounded(values: Floats, weights: Floats, kind: str) -> Floats:
+    if kind in onnx_blocks.KINDS:
+        return onnx_blocks.KINDS[kind].quantize(values, weights[0]).values()
+    found: Floats = gguf.quants.dequantize(stored(values, weights, kind), gguf.GGMLQuantizationType[kind])
+    return found
+
+
 def _error(values: Floats, weights: Floats, kind: str) -> float:
-    rounded = gguf.quants.dequantize(stored(values, weights, kind), gguf.GGMLQuantizationType[kind])
+    rounded = _rounded(values, weights, kind)
     return float((weights * (values - rounded) ** 2).sum(dtype=np.float64))
 
 

@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from edge.errors import UsageError
 
 SMALLEST = 16  # weights in a block that onnxruntime accepts
-_SHRINK = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # of a block's range: what is cut off may cost less than it saves
+_SHRINK = tuple(
+    np.float32(1.1 - 0.05 * i) for i in range(10)
+)  # of a range: what is cut off may cost less than it saves
+_WHOLE = (np.float32(1),)
 _PIECE = 1 << 16  # weights in float32 at once
 
 Array = NDArray[Any]
@@ -52,6 +55,23 @@ class Blocks:
         return values.reshape(len(codes), -1)
 
 
+@dataclass(frozen=True)
+class Kind:
+    """One way to store a matrix."""
+
+    bits: int  # 4, 8; 32 = float32
+    block: int  # weights that share a scale; rows that it does not divide take a smaller one
+    symmetric: bool  # without zero points
+
+    def quantize(self, weight: Array, columns: Array | None = None) -> Blocks:
+        """As `quantize`."""
+        return quantize(weight, self.bits, self.block, symmetric=self.symmetric, columns=columns)
+
+
+KINDS = {f"int{bits}/{block}": Kind(bits, block, bits == 8) for bits in (4, 8) for block in (128, 64, 32, 16)}
+FLOAT = Kind(32, 0, True)
+
+
 def fitting(block: int, columns: int) -> int:
     """The largest block of at most `block` weights that divides a row.
 
@@ -68,25 +88,34 @@ def fitting(block: int, columns: int) -> int:
     return block
 
 
-def quantize(weight: Array, bits: int, block: int, *, symmetric: bool) -> Blocks:
-    """A matrix (rows, columns) of any float type; per block the range with the smallest squared error."""
+def quantize(
+    weight: Array, bits: int, block: int, *, symmetric: bool, columns: Array | None = None
+) -> Blocks:
+    """A matrix (rows, columns) of any float type; per block the range with the smallest squared error.
+
+    In that error a column counts as much as `columns`, its importance, says; None: all the same.
+    """
     block = fitting(block, weight.shape[1])
     step = max(1, _PIECE // weight.shape[1])
+    even = np.ones(weight.shape[1], np.float32)
+    counts = (even if columns is None else columns + np.float32(1e-6) * columns.mean()).reshape(-1, block)
     pieces = [
-        _quantized(weight[at : at + step].astype(np.float32), bits, block, symmetric)
+        _quantized(weight[at : at + step].astype(np.float32), bits, block, symmetric, counts)
         for at in range(0, len(weight), step)
     ]
     return pieces[0].stacked(tuple(pieces[1:])) if len(pieces) > 1 else pieces[0]
 
 
-def _quantized(weight: NDArray[np.float32], bits: int, block: int, symmetric: bool) -> Blocks:
+def _quantized(weight: NDArray[np.float32], bits: int, block: int, symmetric: bool, counts: Array) -> Blocks:
     blocks = weight.reshape(len(weight), -1, block)
     find = _centred if symmetric else _ranged
     best: tuple[Array, ...] | None = None
-    for shrink in _SHRINK if bits < 8 else _SHRINK[:1]:
-        scale, zero = find(blocks, bits, np.float32(shrink))
+    for shrink in _SHRINK if bits < 8 else _WHOLE:
+        scale, zero = find(blocks, bits, shrink)
         codes = np.clip(np.rint(blocks / scale[..., None]) + zero[..., None], 0, (1 << bits) - 1)
-        error = np.square((codes - zero[..., None]) * scale[..., None] - blocks).sum(-1)
+        centred = codes - zero[..., None]
+        scale = _refitted(centred, blocks, counts, scale) if bits < 8 else scale
+        error = (counts * np.square(centred * scale[..., None] - blocks)).sum(-1)
         if best is None:
             best = codes, scale, zero, error
             continue
@@ -112,6 +141,13 @@ def _ranged(blocks: Array, bits: int, shrink: np.float32) -> tuple[Array, Array]
     low, high = np.minimum(blocks.min(-1), 0) * shrink, np.maximum(blocks.max(-1), 0) * shrink
     scale = _not_zero((high - low) / np.float32((1 << bits) - 1))
     return scale, np.clip(np.rint(-low / scale), 0, (1 << bits) - 1)
+
+
+def _refitted(centred: Array, blocks: Array, counts: Array, scale: Array) -> Array:
+    """The scales that suit the codes best: least squares."""
+    power = (counts * centred * centred).sum(-1)
+    best = (counts * centred * blocks).sum(-1) / np.where(power > 0, power, 1)
+    return np.where((power > 0) & (np.abs(best) >= np.float32(1e-30)), best, scale).astype(np.float32)
 
 
 def _not_zero(scale: Array) -> Array:

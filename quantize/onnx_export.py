@@ -12,8 +12,9 @@ The logits are declared for one position: by that onnxruntime-genai knows that i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,16 @@ from edge.errors import IntegrityError, UsageError
 from quantize import onnx_blocks, onnx_rope, tensor_names
 from quantize.checkpoint import Checkpoint
 from quantize.gguf_source import GgufSource
+from quantize.importance import Importance
+from quantize.onnx_blocks import FLOAT, Kind
 from quantize.onnx_writer import DATA_SUFFIX, GraphWriter
 from quantize.tensor_names import Row, Shape
 
 Progress = Callable[[str, int, int], None]  # (what, done, of)
 ARCHITECTURES = ("llama", "qwen2", "qwen3")  # general.architecture
-_INT8_ACTIVATIONS = 4  # MatMulNBits' accuracy_level
+INT8_ACTIVATIONS = 4  # MatMulNBits' accuracy_level
 _ALL = np.iinfo(np.int64).max
+_ENDS = ("token_embd.weight", "output.weight")  # take `head_bits`
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,17 @@ class OnnxRecipe:
     head_bits: int  # of the embedding and the head
     block: int = 32  # weights that share a scale; rows that it does not divide take a smaller one
     symmetric: bool = False  # without zero points
-    accuracy: int = _INT8_ACTIVATIONS  # 0: float activations
+    accuracy: int = INT8_ACTIVATIONS  # 0: float activations
+    kinds: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of `onnx_blocks.KINDS` by GGUF tensor name; first
 
     @property
     def type(self) -> str:
         """In words, for reports and manifests."""
+        if self.kinds:
+            counts = Counter(self.kinds.values())
+            return f"ONNX mixed, {', '.join(kind for kind, _ in counts.most_common())}"
         blocks = f"{self.bits}-bit blocks of {self.block}, embedding and head {self.head_bits}-bit"
         return "ONNX F32" if self.bits == 32 else f"ONNX {blocks}"
 
@@ -56,6 +66,18 @@ class OnnxRecipe:
     def weight_bits(self) -> float:
         """Bits per weight, nominal; for the disk estimate."""
         return max(self.bits, self.head_bits) * 1.2
+
+    @property
+    def uses_importance(self) -> bool:
+        """Whether an importance matrix changes what is written: 8 bits take the whole range of a block."""
+        return self.bits == 4 or bool(self.kinds)
+
+    def kind(self, tensor: str) -> Kind:
+        """Of a matrix by its GGUF name."""
+        if tensor in self.kinds:
+            return onnx_blocks.KINDS[self.kinds[tensor]] if self.kinds[tensor] != "f32" else FLOAT
+        bits = self.head_bits if tensor in _ENDS else self.bits
+        return FLOAT if bits == 32 else Kind(bits, self.block, self.symmetric or bits == 8)
 
 
 RECIPES = {
@@ -66,6 +88,11 @@ RECIPES = {
         OnnxRecipe("int4", 4, 8),
     )
 }
+
+
+def mixed(name: str, kinds: Mapping[str, str]) -> OnnxRecipe:
+    """With a kind for every matrix; "f32" too."""
+    return OnnxRecipe(name, 32, 32, kinds=kinds)
 
 
 def find(name: str) -> OnnxRecipe:
@@ -100,8 +127,9 @@ def require(checkpoint: Checkpoint | GgufSource) -> None:
         )
 
 
-def write(checkpoint: Checkpoint, path: Path, recipe: OnnxRecipe, progress: Progress) -> None:
-    """Stream the decoder to `path` and the file of its weights beside it.
+def write(checkpoint: Checkpoint, path: Path, recipe: OnnxRecipe, progress: Progress,
+          weights: Importance | None = None) -> None:  # fmt: skip
+    """Stream the decoder to `path` and the file of its weights beside it; `weights` say which columns matter.
 
     Raises:
         UsageError: an architecture or a size this writer cannot express.
@@ -112,7 +140,8 @@ def write(checkpoint: Checkpoint, path: Path, recipe: OnnxRecipe, progress: Prog
     found = {name: t.shape for name, t in checkpoint.tensors.items()}
     tensor_names.check(rows, found, others=checkpoint.architecture.other_towers)
     with GraphWriter(path) as graph:
-        _Decoder(checkpoint, {row.target: row for row in rows}, recipe, graph, progress).build()
+        columns = {name: entry.weights()[0] for name, entry in (weights.entries if weights else {}).items()}
+        _Decoder(checkpoint, {row.target: row for row in rows}, recipe, graph, progress, columns).build()
         graph.save(checkpoint.name, facts(checkpoint, recipe))
 
 
@@ -141,9 +170,9 @@ class _Decoder:
     """The graph of one checkpoint, from ids to logits."""
 
     def __init__(self, checkpoint: Checkpoint, rows: dict[str, Row], recipe: OnnxRecipe, graph: GraphWriter,
-                 progress: Progress) -> None:  # fmt: skip
+                 progress: Progress, columns: Mapping[str, NDArray[np.float32]]) -> None:  # fmt: skip
         self._checkpoint, self._rows, self._recipe, self._graph = checkpoint, rows, recipe, graph
-        self._progress = progress
+        self._progress, self._columns = progress, columns
         self._stored: dict[str, _Stored] = {}
         self._shape = Shape.of(checkpoint.config)
         self._epsilon = float(checkpoint.config["rms_norm_eps"])
@@ -175,7 +204,7 @@ class _Decoder:
         return graph.op("Where", [mask, given, rows], "embedded")
 
     def _gathered(self, ids: str) -> str:
-        graph, stored = self._graph, self._store("token_embd", self._recipe.head_bits)
+        graph, stored = self._graph, self._store("token_embd")
         if not stored.block:
             return graph.op("Gather", ["token_embd", ids], "embedding")
         flat = graph.view("token_embd.flat", "token_embd", (stored.rows, stored.columns * stored.bits // 8))
@@ -193,7 +222,7 @@ class _Decoder:
         logits = graph.output("logits", TensorProto.FLOAT, ["batch", 1, self._shape.vocabulary])
         name = "token_embd" if self._shape.tied else "output"
         if not self._shape.tied:
-            self._store(name, self._recipe.head_bits)
+            self._store(name)
         self._product(name, asked, logits)
 
     # --- a layer ----------------------------------------------------------------------------------
@@ -223,13 +252,17 @@ class _Decoder:
         return names[0], names[3]
 
     def _queries(self, at: str, x: str) -> tuple[str, str, str]:
-        """Queries, keys, values: one product of all rows, or three where heads are normed one by one."""
+        """Queries, keys, values: one product of all rows, or three where heads are normed one by one or their
+        kinds differ."""
         names = (f"{at}.attn_q", f"{at}.attn_k", f"{at}.attn_v")
-        if f"{at}.attn_q_norm.weight" not in self._rows:
-            self._store(f"{at}.attn_qkv", self._recipe.bits, names)
+        normed = f"{at}.attn_q_norm.weight" in self._rows
+        if not normed and len({self._recipe.kind(f"{name}.weight") for name in names}) == 1:
+            self._store(f"{at}.attn_qkv", names)
             return self._product(f"{at}.attn_qkv", x), "", ""
         queries, keys, values = (self._matrix(name, x) for name in names)
-        return self._head_norm(names[0], queries), self._head_norm(names[1], keys), values
+        if normed:
+            queries, keys = self._head_norm(names[0], queries), self._head_norm(names[1], keys)
+        return queries, keys, values
 
     def _head_norm(self, name: str, x: str) -> str:
         graph, width = self._graph, self._shape.head_width
@@ -287,27 +320,28 @@ class _Decoder:
     # --- weights ----------------------------------------------------------------------------------
 
     def _matrix(self, name: str, x: str) -> str:
-        self._store(name, self._recipe.bits)
+        self._store(name)
         return self._product(name, x)
 
-    def _store(self, name: str, bits: int, sources: tuple[str, ...] = ()) -> _Stored:
+    def _store(self, name: str, sources: tuple[str, ...] = ()) -> _Stored:
         """Write a matrix, of several ones all rows, and its bias."""
         parts = [f"{source}.weight" for source in sources or (name,)]
+        kind = self._recipe.kind(parts[0])
         biases = [b for source in sources or (name,) if (b := f"{source}.bias") in self._rows]
         rows, columns = sum(self._rows[p].shape[0] for p in parts), self._rows[parts[0]].shape[1]
         if biases:
             self._graph.weight(f"{name}.bias", np.concatenate([self._read(b) for b in biases]))
-        if bits == 32:
+        if kind == FLOAT:
             self._graph.weight(name, np.concatenate([self._read(p) for p in parts]))
-            stored = _Stored(rows, columns, bits, 0, False, bool(biases))
+            stored = _Stored(rows, columns, kind.bits, 0, False, bool(biases))
         else:
-            first, *others = (self._blocks(p, bits) for p in parts)
+            first, *others = (kind.quantize(self._checked(p), self._columns.get(p)) for p in parts)
             blocks = first.stacked(tuple(others)) if others else first
             self._graph.weight(name, blocks.codes)
             self._graph.weight(f"{name}.scales", blocks.scales)
             if blocks.zeros is not None:
                 self._graph.weight(f"{name}.zeros", blocks.zeros)
-            stored = _Stored(rows, columns, bits, blocks.block, blocks.zeros is not None, bool(biases))
+            stored = _Stored(rows, columns, kind.bits, blocks.block, blocks.zeros is not None, bool(biases))
         self._stored[name] = stored
         return stored
 
@@ -324,11 +358,6 @@ class _Decoder:
             inputs.pop()
         return graph.contrib("MatMulNBits", inputs, out, K=stored.columns, N=stored.rows, bits=stored.bits,
                              block_size=stored.block, accuracy_level=self._recipe.accuracy)  # fmt: skip
-
-    def _blocks(self, name: str, bits: int) -> onnx_blocks.Blocks:
-        recipe = self._recipe
-        weight = self._checked(name)
-        return onnx_blocks.quantize(weight, bits, recipe.block, symmetric=recipe.symmetric or bits == 8)
 
     def _read(self, name: str) -> NDArray[np.float32]:
         return self._checked(name).astype(np.float32)

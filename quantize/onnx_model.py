@@ -41,3 +41,7 @@ class OnnxModel:
         logits, *present = self._session.run(feeds | past, self._outputs)
         self._past = dict(zip(self._empty, present, strict=True))
         return np.asarray(logits[0], np.float32)
+
+    def close(self) -> None:
+        """Free it; for children that open one graph after another."""
+        self._session.close()

@@ -18,10 +18,19 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET, CONTRIB, IR_VERSION = 17, 1, 9
 DATA_SUFFIX = ".data"
-_PAGE, _LARGE = 4096, 1 << 16  # bytes
-_INLINE = 1024  # bytes up to which a weight stays in the graph file
+PAGE, _LARGE = 4096, 1 << 16  # bytes
+INLINE = 1024  # bytes up to which a weight stays in the graph file
 _KINDS = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.uint8): TensorProto.UINT8,
           np.dtype(np.int64): TensorProto.INT64}  # fmt: skip
+
+
+def laid_out(sizes: Sequence[int]) -> int:
+    """Bytes that arrays of these sizes take one after the other, at most; large ones first."""
+    if sum(sizes) <= INLINE:
+        return sum(sizes)
+    small = sum(size for size in sizes if size < _LARGE)
+    large = sum(-(-size // PAGE) * PAGE for size in sizes if size >= _LARGE)
+    return large + -(-small // PAGE) * PAGE
 
 
 class GraphWriter:
@@ -56,11 +65,11 @@ class GraphWriter:
     def weight(self, name: str, values: NDArray[Any]) -> str:
         """Store an array of float32, uint8 or int64 now; its memory is free again afterwards."""
         values = np.asarray(values, order="C")  # ascontiguousarray would make scalars rows
-        if values.nbytes <= _INLINE:
+        if values.nbytes <= INLINE:
             self._weights[name] = numpy_helper.from_array(values, name)
             return name
         if values.nbytes >= _LARGE:
-            self._data.write(bytes(-self._data.tell() % _PAGE))
+            self._data.write(bytes(-self._data.tell() % PAGE))
         entries = {"location": self._data_path.name, "offset": self._data.tell(), "length": values.nbytes}
         self._data.write(values.data)
         self._weights[name] = _outside(name, _KINDS[values.dtype], values.shape, entries)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from edge import licences
 from edge.errors import EngineError, IntegrityError
@@ -28,11 +30,14 @@ from quantize import (
     resume,
     rotation_choice,
 )
+from quantize.backend import Backend, GgufBackend
 from quantize.budget import Plan
 from quantize.children import Progress
 from quantize.continuations import Continuation
 from quantize.datasets import Datasets
 from quantize.decoder_files import Form
+from quantize.mixture import Mixture
+from quantize.onnx_backend import OnnxBackend
 from quantize.preparation import Options, Run, prepare
 from quantize.report import CodecResult, Quality, Report
 from quantize.rotation import Kept
@@ -69,36 +74,35 @@ def quantize(
         resume.sweep(folder, folder / bundle.WORK)
         chosen, weighed, plain = _calibrated(run, folder)
         forms, rotations = _formed(run, folder, chosen, plain)
-        mixed = forms["gguf"].mixture if run.gguf else None
-        run = replace(run, recipe=mixed.recipe) if mixed else run
+        run = _named(run, forms)
         files = decoder_files.write(run, folder, forms)
         gguf, onnx, note = _measure(run, folder, chosen.judged)
+        mixtures = {kind: form.mixture for kind, form in forms.items() if form.mixture}
         codecs = _write_codecs(run, folder)
         files |= _copy_files(run, folder)
         told = Report(quality=gguf or onnx, quality_onnx=onnx if gguf else {}, quality_note=note,
                       judged_on=chosen.judged_on, importance=weighed, codecs=codecs,
-                      plan=asdict(mixed.plan) if mixed else {},
+                      **_plans(run, mixtures),
                       rotation={kind: asdict(kept) for kind, kept in rotations.items()},
                       **bundle_facts.of_report(run, folder, started))  # fmt: skip
         (folder / bundle_facts.REPORT).write_text(told.to_json(), encoding="utf-8")
         said = _continuations(run, folder, chosen.judged)
-        (folder / bundle_facts.PAGE).write_text(report_page.page(told, said, mixed), encoding="utf-8")
+        (folder / bundle_facts.PAGE).write_text(report_page.page(told, said, mixtures), encoding="utf-8")
         bundle_facts.write_manifest(run, folder, files, target.name)
     return told
 
 
 def plan(checkpoint: str | Path, output: str | Path, *, options: Options,
-         progress: Progress | None = None) -> Plan:  # fmt: skip
-    """What `quantize` would do to meet `options.goal`; writes no bundle, works beside `output`.
+         progress: Progress | None = None) -> dict[str, Plan]:  # fmt: skip
+    """What `quantize` would do to meet `options.goal`, by format; writes no bundle, works beside `output`.
 
     Errors as `quantize`.
     """
     run, target = prepare(Path(checkpoint), Path(output), "int4", options, progress)
     with bundle.scratch(target, run.key) as folder:
         chosen, _, plain = _calibrated(run, folder)
-        mixed = _formed(run, folder, chosen, plain)[0]["gguf"].mixture
-        assert mixed is not None
-        return mixed.plan
+        forms, _ = _formed(run, folder, chosen, plain)
+        return {kind: form.mixture.plan for kind, form in forms.items() if form.mixture}
 
 
 def _calibrated(run: Run, folder: Path) -> tuple[Datasets, str, Form]:
@@ -115,25 +119,44 @@ def _formed(run: Run, folder: Path, chosen: Datasets, plain: Form) -> tuple[dict
     """What each decoder is written from, by format: with a goal's types, and rotated where it pays."""
     forms, work = dict.fromkeys(run.formats, plain), folder / bundle.WORK
     if run.options.goal:
-        forms["gguf"] = _mixed(run, chosen, plain, decoder_files.reference(run, folder), work)
+        f16 = decoder_files.reference(run, folder)
+        forms = {kind: _mixed(run, chosen, plain, kind, f16, work) for kind in run.formats}
     if run.options.rotate == "off":
         return forms, {}
     forms, kept = rotation_choice.choose(run, folder, chosen, forms)
     for kind, form in forms.items():
         if form.mixture and form.checkpoint is not run.checkpoint:
-            forms[kind] = _mixed(run, chosen, form, form.source, form.source.parent)
+            forms[kind] = _mixed(run, chosen, form, kind, form.source, form.source.parent)
         if mixture := forms[kind].mixture:
             told = replace(mixture, plan=replace(mixture.plan, rotation=kept[kind]))
             forms[kind] = replace(forms[kind], mixture=told)
     return forms, kept
 
 
-def _mixed(run: Run, chosen: Datasets, form: Form, f16: Path, work: Path) -> Form:
+def _mixed(run: Run, chosen: Datasets, form: Form, kind: str, f16: Path, work: Path) -> Form:
     """With the types that meet the goal; `work` is a folder for its files alone."""
     assert run.options.goal is not None
     assert form.imatrix is not None
-    made = mixture.choose(run.options.goal, f16, form.imatrix, chosen.calibrating, work, run.progress)
+    backend: Backend = GgufBackend(f16, form.imatrix)
+    if kind == "onnx":
+        backend = OnnxBackend(f16, form.imatrix, form.checkpoint.folder)
+    made = mixture.choose(run.options.goal, backend, chosen.calibrating, work, run.progress)
     return replace(form, mixture=made)
+
+
+def _named(run: Run, forms: Mapping[str, Form]) -> Run:
+    """With the recipes that the goal led to."""
+    if not run.options.goal:
+        return run
+    gguf, onnx = forms.get("gguf"), forms.get("onnx")
+    recipe = decoder_files.gguf_recipe(run, gguf) if gguf else replace(run.recipe, name=str(run.options.goal))
+    return replace(run, recipe=recipe, onnx=decoder_files.onnx_recipe(run, onnx) if onnx else None)
+
+
+def _plans(run: Run, mixtures: Mapping[str, Mixture]) -> dict[str, Any]:
+    """The report's fields; as with quality, the ONNX decoder's stands apart only beside a GGUF's."""
+    names = {run.formats[0]: "plan", **({"onnx": "plan_onnx"} if run.gguf else {})}
+    return {names[kind]: asdict(mixture.plan) for kind, mixture in mixtures.items()}
 
 
 def _measure(run: Run, folder: Path, judged: Rows) -> tuple[Measured, Measured, str]:

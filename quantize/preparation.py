@@ -145,19 +145,9 @@ def _files(checkpoint: Checkpoint | GgufSource) -> list[Path]:
 
 
 def _check_format(options: Options) -> None:
-    """Refuse what a format cannot do: only GGUF has types to choose, and matrices that weigh their errors."""
+    """Refuse a format that there is not."""
     if options.format not in FORMATS:
         raise UsageError(f"unknown format {options.format!r}; choose one of {', '.join(FORMATS)}")
-    if options.format != "gguf" and options.goal:
-        raise UsageError(
-            f"--max-size, --max-kl and --max-ram choose GGUF types, and --format {options.format} makes an "
-            "ONNX decoder; name a --recipe (f32, int8, int4), or use --format gguf"
-        )
-    if options.format == "onnx" and (options.imatrix or options.calibration):
-        raise UsageError(
-            "--imatrix and --calibration serve the GGUF decoder alone, and --format onnx makes none; leave "
-            "them out, or use --format both (--heldout names your own ids to be judged on)"
-        )
 
 
 def _check_rotation(options: Options, checkpoint: Checkpoint | GgufSource, recipe: Recipe) -> None:

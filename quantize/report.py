@@ -76,6 +76,7 @@ class Report:
     judged_on: str = ""  # which rows the quality was measured on
     plan: Mapping[str, Any] = field(default_factory=dict)  # `budget.Plan` with its front; empty for a recipe
     rotation: Mapping[str, Any] = field(default_factory=dict)  # by format: `rotation.Kept`; empty: none tried
+    plan_onnx: Mapping[str, Any] = field(default_factory=dict)  # where `plan` is the GGUF's
     quality_onnx: Mapping[str, Quality] = field(default_factory=dict)  # where `quality` is the GGUF's
 
     @property

@@ -6,7 +6,7 @@ Ignorance: measures nothing; how pictures are encoded (report_pictures), what a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from edge.cli.output import size
@@ -32,9 +32,11 @@ img { display: block; image-rendering: pixelated; max-width: 100%; margin: .2rem
 """
 
 
-def page(report: Report, continuations: Sequence[Continuation], mixture: Mixture | None = None) -> str:
-    """The whole file; with a mixture also what was possible, and where the model is sensitive."""
-    planned = report_plan.section(mixture) if mixture else ""
+def page(report: Report, continuations: Sequence[Continuation],
+         mixtures: Mapping[str, Mixture] | None = None) -> str:  # fmt: skip
+    """The whole file; with mixtures, by format, also what was possible, and where the model is
+    sensitive."""
+    planned = "".join(report_plan.section(kind, mixture) for kind, mixture in (mixtures or {}).items())
     sections = [_summary(report), _quality(report), _rotation(report), planned, _sizes(report)]
     sections.append(_codecs(report))
     sections.append(_examples(continuations))

@@ -21,15 +21,15 @@ _BELOW_FRONT = "MB of the file (a paler dot is slower; the ring was chosen)"
 _LEAST = 1e-7  # nats: shown as the palest
 
 
-def section(mixture: Mixture) -> str:
+def section(kind: str, mixture: Mixture) -> str:
     """Both charts, with a word on how to read them."""
     plan = mixture.plan
     told = (
         f"To meet {plan.goal}, every group of tensors got a type of its own. Expected: {_told(plan.point)}."
     )
     return (
-        f"<h2>What was possible</h2><p>{escape(told)}</p>{front(plan)}"
-        f"<h2>Where it is sensitive</h2>{heat(plan, mixture.known)}"
+        f"<h2>What was possible ({kind.upper()})</h2><p>{escape(told)}</p>{front(plan)}"
+        f"<h2>Where it is sensitive ({kind.upper()})</h2>{heat(plan, mixture.known)}"
     )
 
 

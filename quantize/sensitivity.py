@@ -22,15 +22,16 @@ from typing import Any
 
 from edge import atomic
 from edge.errors import IntegrityError
-from edge.formats.gguf import read_header
 from quantize import children
+from quantize.backend import Backend
 from quantize.children import Progress
 from quantize.rows import Rows
 from quantize.tensor_groups import Group, quantizable
 
-FILE_NAME = "sensitivity.json"
 ROWS = 4  # per modality; the bootstrap's spread does not matter: all mixtures read the same ones
-_ANCHORS = (("Q3_K", "Q4_0"), ("Q5_K", "Q5_0"))  # each: the type, and the one for rows that it does not fit
+# a coarse and a fine one, each: the type, and those for rows that it does not fit; GGUF's, then ONNX's
+_ANCHORS = (("Q3_K", "Q4_0", "int4/128", "int4/64", "int4/32", "int4/16"),
+            ("Q5_K", "Q5_0", "int8/128", "int8/64", "int8/32", "int8/16"))  # fmt: skip
 _VERSION = 1
 _MAX_BYTES = 16 << 20
 
@@ -71,8 +72,7 @@ _STEEPEST = 1.5  # a steeper curve is noise of a tiny group
 class Bench:
     """A reference whose logits are kept, to measure mixtures of types against on calibrating rows."""
 
-    source: Path  # f16 GGUF
-    imatrix: Path
+    backend: Backend
     rows: Rows
     work: Path
 
@@ -84,19 +84,21 @@ class Bench:
         """
         self.work.mkdir(exist_ok=True)
         self.rows.save(self.work / "rows.npz")
-        files = self.source, self.work / "rows.npz", self.work / "reference.npz"
-        children.run_model("quantize.native_logits", ["reference", *files, "", "128"], self.source,
+        source = self.backend.source
+        files = source, self.work / "rows.npz", self.work / "reference.npz"
+        children.run_model("quantize.native_logits", ["reference", *files, "", "128"], source,
                            lambda _, done, of: progress("sensitivity rows", done, of))  # fmt: skip
 
     def measure(self, trials: Mapping[str, Types], progress: Progress, label: str) -> dict[str, Found]:
         """Divergence and agreement by trial and modality. Errors as `open`."""
-        everything = {tensor.name: "F16" for tensor in quantizable(read_header(self.source))}
+        backend = self.backend
+        everything = {tensor.name: backend.untouched for tensor in quantizable(backend.header)}
         asked, out = self.work / "trials.json", self.work / f"{label.replace(' ', '_')}.jsonl"
         full = {name: everything | dict(types) for name, types in trials.items()}
         asked.write_text(json.dumps(full), encoding="utf-8")
-        given = [self.source, self.imatrix, self.work / "rows.npz", self.work / "reference.npz", asked, out]
+        kept = [self.work / "rows.npz", self.work / "reference.npz", asked, out]
         children.run_model(
-            "quantize.native_sensitivity", given, self.source,
+            "quantize.native_sensitivity", [backend.origin, backend.imatrix, *kept], backend.source,
             lambda what, done, of: progress(label, done, of) if what == "trials" else None,
         )  # fmt: skip
         lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
@@ -133,8 +135,9 @@ def worst(found: Found) -> float:
 
 def digest(bench: Bench, groups: Sequence[Group]) -> str:
     """What a sensitivity belongs to: the bytes of model and importance matrix, the rows, the groups."""
-    found = hashlib.sha256(f"{_VERSION} {bench.rows.digest} {[g.name for g in groups]}".encode())
-    for path in (bench.source, bench.imatrix):
+    menus = [(group.name, group.menu) for group in groups]
+    found = hashlib.sha256(f"{_VERSION} {bench.rows.digest} {menus}".encode())
+    for path in (bench.backend.source, bench.backend.imatrix):
         with path.open("rb") as file:
             while piece := file.read(1 << 22):
                 found.update(piece)
@@ -176,7 +179,9 @@ def _errors(bench: Bench, groups: Sequence[Group], progress: Progress) -> dict[s
     asked, out = bench.work / "kinds.json", bench.work / "errors.json"
     kinds = {tensor.name: group.menu for group in groups for tensor in group.tensors}
     asked.write_text(json.dumps(kinds), encoding="utf-8")
-    children.run_plain("quantize.native_errors", [bench.source, bench.imatrix, asked, out], progress)
+    children.run_plain(
+        "quantize.native_errors", [bench.backend.source, bench.backend.imatrix, asked, out], progress
+    )
     errors: dict[str, dict[str, float]] = json.loads(out.read_bytes())
     return errors
 

@@ -1,6 +1,6 @@
-"""Which tensors of a GGUF are given a type together, and which types they can take.
+"""Which tensors of a decoder are given a type together, and which of llama.cpp's types they can take.
 
-Job: the matrices that llama.cpp quantizes, grouped by band of layers and by role; the menu of types; bytes.
+Job: the matrices that are quantized, grouped by band of layers and by role; llama.cpp's menu of types; bytes.
 Ignorance: what a type costs in quality or time (`sensitivity`, `kernel_speed`).
 Source of what llama.cpp quantizes: tensor_allows_quantization, llama-quant.cpp of llama-cpp-python 0.3.36.
 """
@@ -8,7 +8,7 @@ Source of what llama.cpp quantizes: tensor_allows_quantization, llama-quant.cpp 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -29,6 +29,12 @@ _NAME = re.compile(r"blk\.(\d+)\.(.+)\.weight")
 _KEPT = re.compile(r"_norm\.|ffn_gate_inp\.")  # llama.cpp leaves them as they are
 
 
+def size(tensor: GgufTensor, kind: str) -> int:
+    """Bytes of one tensor in a type of llama.cpp, with its padding to 32."""
+    elements, block = _BLOCKS[kind]
+    return -(-(prod(tensor.shape) // elements * block) // 32) * 32
+
+
 @dataclass(frozen=True)
 class Group:
     """Tensors that share one type."""
@@ -38,6 +44,7 @@ class Group:
     layers: tuple[int, int] | None  # first and last; None outside of the blocks
     tensors: tuple[GgufTensor, ...]
     menu: tuple[str, ...]
+    weigh: Callable[[GgufTensor, str], int] = size  # bytes of one tensor in one type
 
     @property
     def weights(self) -> int:
@@ -46,13 +53,7 @@ class Group:
 
     def size(self, kind: str) -> int:
         """Bytes of all of its tensors in one type."""
-        return sum(size(tensor, kind) for tensor in self.tensors)
-
-
-def size(tensor: GgufTensor, kind: str) -> int:
-    """Bytes of one tensor in a type, with its padding to 32."""
-    elements, block = _BLOCKS[kind]
-    return -(-(prod(tensor.shape) // elements * block) // 32) * 32
+        return sum(self.weigh(tensor, kind) for tensor in self.tensors)
 
 
 def quantizable(header: GgufHeader) -> list[GgufTensor]:
@@ -65,7 +66,13 @@ def quantizable(header: GgufHeader) -> list[GgufTensor]:
 
 
 def groups(header: GgufHeader, bands: int, weighed: Collection[str]) -> list[Group]:
-    """All quantizable tensors by role and by band of layers; `weighed` have an importance matrix."""
+    """With llama.cpp's types; the tensors in `weighed` have an importance matrix."""
+    return banded(header, bands, lambda tensors: _menu(tensors, weighed), size)
+
+
+def banded(header: GgufHeader, bands: int, menu: Callable[[Sequence[GgufTensor]], tuple[str, ...]],
+           weigh: Callable[[GgufTensor, str], int]) -> list[Group]:  # fmt: skip
+    """All quantizable tensors by role and by band of layers, with the types that `menu` offers for them."""
     tensors = quantizable(header)
     layers = 1 + max((int(m[1]) for t in tensors if (m := _NAME.fullmatch(t.name))), default=0)
     found: dict[tuple[str, int], list[GgufTensor]] = {}
@@ -74,17 +81,26 @@ def groups(header: GgufHeader, bands: int, weighed: Collection[str]) -> list[Gro
         role = match[2] if match else tensor.name.removesuffix(".weight")
         band = int(match[1]) * min(bands, layers) // layers if match else -1
         found.setdefault((_TOGETHER.get(role, role), band), []).append(tensor)
-    return [_group(role, tensors, weighed) for (role, _), tensors in found.items()]
+    return [
+        Group(role + _place(tensors), role, _span(tensors), tuple(tensors), menu(tensors), weigh)
+        for (role, _), tensors in found.items()
+    ]
 
 
-def _group(role: str, tensors: Sequence[GgufTensor], weighed: Collection[str]) -> Group:
+def _span(tensors: Sequence[GgufTensor]) -> tuple[int, int] | None:
     numbers = sorted(int(m[1]) for t in tensors if (m := _NAME.fullmatch(t.name)))
-    span = (numbers[0], numbers[-1]) if numbers else None
-    place = "" if span is None else f" {span[0]}" if span[0] == span[1] else f" {span[0]}-{span[1]}"
+    return (numbers[0], numbers[-1]) if numbers else None
+
+
+def _place(tensors: Sequence[GgufTensor]) -> str:
+    span = _span(tensors)
+    return "" if span is None else f" {span[0]}" if span[0] == span[1] else f" {span[0]}-{span[1]}"
+
+
+def _menu(tensors: Sequence[GgufTensor], weighed: Collection[str]) -> tuple[str, ...]:
     blind = any(tensor.name not in weighed for tensor in tensors)
-    menu = [
+    return tuple(
         kind for kind in MENU
         if all(t.shape[0] % _BLOCKS[kind][0] == 0 for t in tensors)
         and not (blind and kind in NEEDS_IMPORTANCE)
-    ]  # fmt: skip
-    return Group(role + place, role, span, tuple(tensors), tuple(menu))
+    )  # fmt: skip

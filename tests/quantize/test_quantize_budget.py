@@ -14,6 +14,7 @@ import pytest
 from edge.engines import room
 from edge.errors import DoesNotFitError, IntegrityError, UsageError
 from edge.formats.gguf import GgufHeader, read_header
+from edge.options import EngineOptions
 from quantize import budget, sensitivity, tensor_groups
 from quantize.budget import Goal, Market
 from quantize.sensitivity import Sensitivity
@@ -58,7 +59,15 @@ def known(groups: list[Group], weight: float = 1.0) -> Sensitivity:
 
 
 def market(header: GgufHeader, groups: list[Group], speed: dict[str, float] = EQUAL_SPEED) -> Market:
-    return budget.market(header, groups, known(groups), speed)
+    moved = {t.name for g in groups for t in g.tensors}
+    fixed = header.file_size - sum(t.size for t in header.tensors if t.name in moved) + 4096
+    return budget.market(header, groups, fixed, known(groups), speed)
+
+
+def pick(options: Market, goal: Goal, header: GgufHeader, correction: float = 1.0) -> list[int]:
+    return budget.pick(
+        options, goal, room.llama_cpp(header, goal.context, EngineOptions().sequences, size=0).own, correction
+    )
 
 
 def test_groups_hold_every_matrix_once_and_merge_what_reads_the_same(
@@ -117,8 +126,8 @@ def test_no_plan_is_over_its_size_and_a_larger_one_is_not_worse(
 ) -> None:
     options = market(header, groups)
     goal = Goal(max_size=int(megabytes * 1e6))
-    point = options.point(budget.pick(options, goal, header))
-    more = options.point(budget.pick(options, Goal(max_size=int(megabytes * 1.1e6)), header))
+    point = options.point(pick(options, goal, header))
+    more = options.point(pick(options, Goal(max_size=int(megabytes * 1.1e6)), header))
     assert point.bytes <= megabytes * 1e6
     assert more.divergence <= point.divergence
 
@@ -128,18 +137,18 @@ def test_a_divergence_is_met_with_the_fewest_bytes(
     target: float, header: GgufHeader, groups: list[Group]
 ) -> None:
     options = market(header, groups)
-    point = options.point(budget.pick(options, Goal(max_kl=target), header))
+    point = options.point(pick(options, Goal(max_kl=target), header))
     assert point.divergence <= target
     less = Goal(max_size=int(0.99 * point.bytes))
-    assert options.point(budget.pick(options, less, header)).divergence > target
-    doubled = options.point(budget.pick(options, Goal(max_kl=target), header, correction=2.0))
+    assert options.point(pick(options, less, header)).divergence > target
+    doubled = options.point(pick(options, Goal(max_kl=target), header, correction=2.0))
     assert doubled.divergence <= target / 2
 
 
 def test_memory_leaves_room_for_cache_and_buffers(header: GgufHeader, groups: list[Group]) -> None:
     options = market(header, groups)
     points = [
-        options.point(budget.pick(options, Goal(max_ram=7_000_000, context=context), header)).bytes
+        options.point(pick(options, Goal(max_ram=7_000_000, context=context), header)).bytes
         for context in (16, 64, 96)
     ]
     assert points[0] > points[1] > points[2]
@@ -168,10 +177,10 @@ def test_the_formula_is_what_llama_cpp_reserves(
 def test_a_slow_type_is_left_where_it_buys_too_little(header: GgufHeader, groups: list[Group]) -> None:
     goal = Goal(max_size=1_100_000)
     plain = market(header, groups)
-    used = plain.types(budget.pick(plain, goal, header))
+    used = plain.types(pick(plain, goal, header))
     slow = EQUAL_SPEED | dict.fromkeys(("IQ4_XS", "IQ3_S", "IQ3_XXS"), 1e-9)
     other = market(header, groups, slow)
-    picks = budget.pick(other, goal, header)
+    picks = pick(other, goal, header)
     assert {"IQ4_XS", "IQ3_S", "IQ3_XXS"} & set(used.values())
     assert not {"IQ4_XS", "IQ3_S", "IQ3_XXS"} & set(other.types(picks).values())
     assert other.point(picks).bytes <= 1_100_000
@@ -182,13 +191,13 @@ def test_what_cannot_be_met_is_refused_with_the_nearest_number(
 ) -> None:
     options = market(header, groups)
     with pytest.raises(DoesNotFitError, match=r"max-size 0\.1 MB cannot be met.*needs is (\d+\.\d) MB") as e:
-        budget.pick(options, Goal(max_size=100_000), header)
+        pick(options, Goal(max_size=100_000), header)
     assert f"{options.smallest / 1e6:.1f} MB" in str(e.value)
     with pytest.raises(DoesNotFitError, match=r"shorter --context"):
-        budget.pick(options, Goal(max_ram=5_000_000, context=4096), header)
+        pick(options, Goal(max_ram=5_000_000, context=4096), header)
     best = sum(min(ds) for ds in options.divergences)
     with pytest.raises(DoesNotFitError, match=f"about {best:.2g} can"):
-        budget.pick(options, Goal(max_kl=best / 2), header)
+        pick(options, Goal(max_kl=best / 2), header)
     with pytest.raises(DoesNotFitError, match=r"about 0\.3 MB of weights"):
         budget.check_possible(Goal(max_size=200_000), [(4096, 256), (256,)])
 
@@ -197,14 +206,16 @@ def test_the_front_is_a_front_and_holds_every_choice_of_its_plan(
     header: GgufHeader, groups: list[Group]
 ) -> None:
     options, goal = market(header, groups), Goal(max_size=1_000_000)
-    picks = budget.pick(options, goal, header)
+    picks = pick(options, goal, header)
     told = budget.plan(options, goal, picks, 1.5)
     sizes = [p.bytes for p in told.front]
     assert sizes == sorted(sizes)
     assert [p.divergence for p in told.front] == sorted((p.divergence for p in told.front), reverse=True)
     assert told.point.divergence == pytest.approx(1.5 * sum(c.divergence for c in told.choices) / 1.5)
     assert told.point.bytes == sum(c.bytes for c in told.choices) + options.fixed
-    assert budget.recipe(goal, options, picks).type.startswith("mixed, most ")
+    most, bits = budget.bits(options, picks)
+    assert most in {choice.type for choice in told.choices}
+    assert 2 < bits < 9
 
 
 @pytest.mark.parametrize(

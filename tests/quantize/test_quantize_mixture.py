@@ -16,6 +16,7 @@ from edge.errors import DoesNotFitError, UsageError
 from edge.formats import manifest as manifests
 from edge.formats.gguf import read_header
 from quantize import children, importance, kernel_speed, mixture, pipeline, sensitivity, tensor_groups
+from quantize.backend import GgufBackend
 from quantize.budget import Goal
 from quantize.mixture import Mixture
 from quantize.pipeline import Options
@@ -34,7 +35,7 @@ def ignore(*_: object) -> None:
 
 @pytest.fixture(autouse=True)
 def no_timing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_speed, "measured", lambda threads, progress: SPEED)
+    monkeypatch.setattr(kernel_speed, "measured", lambda runtime, threads, progress: SPEED)
 
 
 class World:
@@ -55,7 +56,9 @@ class World:
             if seen is not None:
                 seen.add(what)
 
-        return mixture.choose(goal, self.source, self.work / "i.gguf", self.rows, self.work, show)
+        return mixture.choose(
+            goal, GgufBackend(self.source, self.work / "i.gguf"), self.rows, self.work, show
+        )
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +103,7 @@ def test_a_size_below_the_smallest_is_refused_before_anything_is_measured(world:
 
 
 def test_a_killed_measurement_goes_on_where_it_was(world: World, tmp_path: Path) -> None:
-    bench = sensitivity.Bench(world.source, world.work / "i.gguf", world.rows, tmp_path)
+    bench = sensitivity.Bench(GgufBackend(world.source, world.work / "i.gguf"), world.rows, tmp_path)
     bench.open(ignore)
     groups = tensor_groups.groups(read_header(world.source), 1, [])
     one = {t.name: "Q4_K" for t in groups[0].tensors}
@@ -143,7 +146,7 @@ def test_the_bundle_of_a_goal_holds_its_plan_and_sensitivities(tiny_checkpoint: 
 
 def test_a_dry_run_plans_and_leaves_nothing(tiny_checkpoint: Path, tmp_path: Path) -> None:
     planned = pipeline.plan(tiny_checkpoint, tmp_path / "b", options=Options(goal=Goal(max_size=3_900_000)))
-    assert planned.point.bytes <= 3_900_000
+    assert planned["gguf"].point.bytes <= 3_900_000
     assert list(tmp_path.iterdir()) == []
 
 
@@ -203,11 +206,11 @@ def test_speeds_are_measured_once_and_damaged_memory_is_measured_again(
         Path(arguments[0]).write_text(json.dumps(SPEED))
 
     monkeypatch.setattr(children, "run_plain", run)
-    assert kernel_speed.measured(1, ignore) == SPEED == kernel_speed.measured(1, ignore)
+    assert kernel_speed.measured("gguf", 1, ignore) == SPEED == kernel_speed.measured("gguf", 1, ignore)
     assert runs == ["quantize.native_speed"]
-    kernel_speed.measured(2, ignore)
+    kernel_speed.measured("gguf", 2, ignore)
     (tmp_path / kernel_speed.FILE_NAME).write_text("{")
-    kernel_speed.measured(1, ignore)
+    kernel_speed.measured("gguf", 1, ignore)
     assert len(runs) == 3
 
 

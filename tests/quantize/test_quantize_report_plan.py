@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from quantize import recipes, report_plan
+from quantize import report_plan
 from quantize.budget import Choice, Plan, Point
 from quantize.mixture import Mixture
 from quantize.sensitivity import Sensitivity
@@ -27,7 +27,7 @@ def mixture() -> Mixture:
         }
         for name, (_, nats) in GROUPS.items()
     }  # fmt: skip
-    return Mixture(plan, {}, recipes.find("int4"), Sensitivity("s", measured, {}))
+    return Mixture(plan, {}, "Q4_K", 4.5, Sensitivity("s", measured, {}))
 
 
 def places(html: str, what: str) -> list[tuple[float, float]]:

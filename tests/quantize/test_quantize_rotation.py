@@ -142,7 +142,9 @@ def test_rotated_weights_are_kept_where_they_diverge_less(loud: Path, tmp_path: 
 def test_a_goal_chooses_types_anew_for_rotated_weights(
     loud: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernel_speed, "measured", lambda threads, progress: dict.fromkeys(MENU, 1e-10))
+    monkeypatch.setattr(
+        kernel_speed, "measured", lambda runtime, threads, progress: dict.fromkeys(MENU, 1e-10)
+    )
     options = Options(goal=Goal(max_size=6_000_000), rotate="auto")
     seen: list[str] = []
     report = pipeline.quantize(
