@@ -12,21 +12,27 @@ from edge.engines.onnx_engine import OnnxEngine
 from edge.errors import UsageError
 from edge.options import EngineOptions
 from edge.segments import TokenSegment
-from quantize import genai
+from quantize import genai, kernel_speed
+from quantize.budget import Goal
 from quantize.checkpoint import open_checkpoint
+from quantize.onnx_blocks import KINDS
 from quantize.pipeline import Options, quantize
 from tests import tiny
 
 NEW = 24
 
 
-@pytest.fixture(scope="module", params=["f32", "int8", "int4"])
+@pytest.fixture(scope="module", params=["f32", "int8", "int4", "max-size"])
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tiny.checkpoint(tmp_path_factory.mktemp("genai") / "source")
     text = {"modalities": {"in": ["text"], "out": ["text"]}}
     (folder / "edge.json").write_text(json.dumps(tiny.FACTS | text))
     (folder / "heldout.npz").unlink()
-    quantize(folder, folder.with_name("bundle"), request.param, options=Options(format="onnx"))
+    goal = Goal(max_size=3_900_000) if request.param == "max-size" else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel_speed, "measured", lambda *_: dict.fromkeys(KINDS, 1e-10))
+        recipe = "int4" if goal else request.param
+        quantize(folder, folder.with_name("bundle"), recipe, options=Options(format="onnx", goal=goal))
     return folder.with_name("bundle")
 
 

@@ -18,7 +18,6 @@ from edge.formats.manifest import Manifest
 from edge.options import EngineOptions, SamplingOptions
 from edge.segments import TokenSegment
 from quantize import onnx_export
-from quantize.budget import Goal
 from quantize.children import Progress
 from quantize.pipeline import Options, quantize
 from quantize.quality import Reference
@@ -126,8 +125,9 @@ def test_both_are_judged_against_f16_on_rows_that_calibrated_nothing(both: Path,
         assert abs(quality.noise["divergence"]) < quality.divergence
         low, high = quality.intervals["divergence"]
         assert low <= quality.divergence <= high
-    assert one.importance == "none: it would serve a GGUF decoder alone"
-    assert not (alone / "imatrix.gguf").exists()
+    assert one.importance.startswith("gathered on ")
+    assert two.importance == "none: nothing that is written uses it"  # 8 bits
+    assert (alone / "imatrix.gguf").exists() > (both / "imatrix.gguf").exists()
 
 
 def test_the_page_shows_every_decoder_and_what_it_says(both: Path, alone: Path) -> None:
@@ -226,20 +226,3 @@ def test_a_checkpoint_that_never_ends_a_turn_is_refused_before_work_starts(
     with pytest.raises(UsageError, match="names no eos_token_id"):
         quantize(endless, tmp_path / "out", options=Options(format="onnx"), progress=started)
     assert list(tmp_path.iterdir()) == [endless]
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (Options(format="onnx", goal=Goal(max_size=10**7)), "choose GGUF types, and --format onnx"),
-        (Options(format="both", goal=Goal(max_kl=0.1)), "choose GGUF types, and --format both"),
-        (Options(format="onnx", imatrix=Path("m.gguf")), "serve the GGUF decoder alone"),
-        (Options(format="onnx", calibration=Path("c.jsonl")), "serve the GGUF decoder alone"),
-    ],
-)
-def test_what_only_gguf_can_use_is_refused_with_the_way_out(
-    options: Options, told: str, source: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(UsageError, match=rf"{told}.*--format (gguf|both)"):
-        quantize(source, tmp_path / "out", options=options)
-    assert list(tmp_path.iterdir()) == []
