@@ -30,7 +30,7 @@ class Context:
     def __init__(self, wiring: Wiring) -> None:
         self.said: dict[Message, TokenSegment] = {}  # replies, as the very ids that were generated
         self._wiring = wiring
-        self._media: dict[Image | Audio | Video, Segment] = {}  # as they were read
+        self._media: dict[Image | Audio | Video, tuple[Segment, ...]] = {}  # as they were read
         self._window = Window()
 
     def prompt(
@@ -75,14 +75,16 @@ class Context:
 
     def _turn(self, message: Message) -> Turn:
         said = self.said.get(message)
-        pieces = (said,) if said is not None else tuple(self._piece(part) for part in message.parts)
-        return Turn(message.role, pieces)
+        if said is not None:
+            return Turn(message.role, (said,))
+        return Turn(message.role, tuple(piece for part in message.parts for piece in self._pieces(part)))
 
-    def _piece(self, part: Part) -> Piece:
+    def _pieces(self, part: Part) -> tuple[Piece, ...]:
         if isinstance(part, Text):
-            return part.text
+            return (part.text,)
         if part not in self._media:
-            self._media[part] = self._wiring.frontends[kind_of(part)].encode(part)
+            read = self._wiring.frontends[kind_of(part)].encode(part)
+            self._media[part] = read if isinstance(read, tuple) else (read,)
         return self._media[part]
 
 

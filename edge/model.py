@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edge import cache_store, hardware, store
+from edge import cache_store, hardware, projectors, store
 from edge.bare_text import BareText
 from edge.cache_store import CacheStore
 from edge.chat import Chat
@@ -23,10 +23,12 @@ from edge.engines.base import Engine
 from edge.engines.llama_cpp import LlamaCppEngine
 from edge.engines.onnx_engine import OnnxEngine
 from edge.errors import IntegrityError, UsageError
-from edge.formats import gguf, identity, manifest, onnx_file
+from edge.formats import gguf, identity, manifest, mmproj, onnx_file
 from edge.formats.manifest import Manifest
+from edge.formats.mmproj import Mmproj
 from edge.frontends.codecs import Codec, open_codecs
 from edge.frontends.media_cache import MediaCache
+from edge.frontends.projector import Reader
 from edge.generation.decode import Decoder
 from edge.generation.prefix_cache import RAM_BYTES, PrefixCache
 from edge.generation.prompt import Layout, Turn
@@ -49,7 +51,7 @@ class Model(Tasks, BareText):
     manifest: Manifest
     wiring: Wiring
     engine: Engine
-    codecs: tuple[Codec, ...] = ()
+    codecs: tuple[Codec | Reader, ...] = ()
     kept: tuple[CacheStore, ...] = ()  # files that later processes find
 
     @property
@@ -111,13 +113,16 @@ def _load_bundle(folder: Path, options: EngineOptions) -> Model:
     codecs = _codecs(folder, known, MediaCache(*media))
     template = known.path(folder, "chat_template").read_text(encoding="utf-8")
     length = min(options.context_length or known.context_length, known.context_length)
+    own = known.path(folder, manifest.MMPROJ) if manifest.MMPROJ in known.files else None
+    encoders = _encoders(options.mmproj or own)
     native = _engine(folder, known, replace(options, context_length=length))
     try:
         llama = isinstance(native, LlamaCppEngine)
         roles = (manifest.GGUF,) if llama else (manifest.ONNX, manifest.ONNX_DATA)
         weights = [known.path(folder, role) for role in roles if role in known.files]
         prefixes = _prefixes(native, weights, options, sequences)
-        return replace(_wired(known, native, codecs, template, prefixes), kept=media + sequences)
+        wired = _wired(known, native, (*codecs, *_readers(encoders, native)), template, prefixes)
+        return replace(wired, kept=media + sequences)
     except BaseException:
         native.close()
         raise
@@ -139,25 +144,38 @@ def _load_gguf(path: Path, options: EngineOptions) -> Model:
     header = gguf.read_header(path)
     if options.engine not in ("auto", "llama.cpp"):
         raise UsageError(f"{path.name} runs on llama.cpp, not on {options.engine!r}; choose the engine auto")
+    if header.architecture == mmproj.ARCHITECTURE:
+        raise UsageError(f"{path.name} holds encoders and no decoder; load the model that it belongs to")
     template = header.metadata.get("tokenizer.chat_template")
     if not isinstance(template, str):
         raise IntegrityError(
             f"{path.name} has no chat template (tokenizer.chat_template), so messages cannot be laid "
             "out for it; take a chat model, or quantize the checkpoint with a chat_template.jinja beside it"
         )
+    encoders = _encoders(options.mmproj or projectors.beside(path, header))
     native = LlamaCppEngine(path, options)
     try:
+        read = _readers(encoders, native)
+        kinds = ("text", *(reader.kind for reader in read))
         sequences = _kept("sequences", options)
         prefixes = _prefixes(native, [path], options, sequences)
-        described = _described(path, header, native)
-        return replace(_wired(described, native, (), template, prefixes), kept=sequences)
+        described = _described(path, header, native, kinds)
+        return replace(_wired(described, native, read, template, prefixes), kept=sequences)
     except BaseException:
         native.close()
         raise
 
 
-def _described(path: Path, header: gguf.GgufHeader, native: Native) -> Manifest:
-    """What a bare .gguf says about itself, as a manifest without files: text in, text out."""
+def _encoders(path: str | Path | None) -> Mmproj | None:
+    return None if path is None else mmproj.read(Path(path).expanduser())
+
+
+def _readers(encoders: Mmproj | None, native: Native) -> tuple[Reader, ...]:
+    return () if encoders is None else projectors.readers_of(encoders, native)
+
+
+def _described(path: Path, header: gguf.GgufHeader, native: Native, kinds: tuple[str, ...]) -> Manifest:
+    """What a bare .gguf says about itself, as a manifest without files: `kinds` in, text out."""
     facts = _native_facts(path, header.metadata.get("edge.native"))
     size, ends = native.tokenizer.size, native.tokenizer.ends()
     plain = {"size": size, "text_size": size, "end": ends, "null": None, "blocks": []}
@@ -166,7 +184,7 @@ def _described(path: Path, header: gguf.GgufHeader, native: Native) -> Manifest:
         family=str(facts.get("family", header.architecture)),
         member=str(facts.get("member", path.stem)),
         architecture=header.architecture,
-        modalities={"in": ("text",), "out": ("text",)},
+        modalities={"in": kinds, "out": ("text",)},
         vocabulary=Vocabulary.from_dict(facts.get("vocabulary", plain)),
         files={},
         context_length=native.context_length,
@@ -218,7 +236,11 @@ def _codecs(folder: Path, known: Manifest, cache: MediaCache) -> tuple[Codec, ..
 
 
 def _wired(
-    known: Manifest, native: Native, codecs: tuple[Codec, ...], template: str, prefixes: PrefixCache
+    known: Manifest,
+    native: Native,
+    frontends: tuple[Codec | Reader, ...],
+    template: str,
+    prefixes: PrefixCache,
 ) -> Model:
     vocabulary, tokenizer = known.vocabulary, native.tokenizer
     if vocabulary.size > native.vocab_size:
@@ -229,20 +251,20 @@ def _wired(
     bos, eos = tokenizer.bos(), tokenizer.eos()
     compiled = ChatTemplate(template, bos=tokenizer.name(bos), eos=tokenizer.name(eos))
     layout = Layout(compiled, tokenizer, vocabulary, bos if tokenizer.adds_bos() and bos >= 0 else None)
-    able = {"text", *(codec.kind for codec in codecs)}  # what the files can do, whatever the manifest says
+    able = {"text", *(frontend.kind for frontend in frontends)}  # by the files, whatever the manifest says
     wiring = Wiring(
         name=known.name,
         decoder=Decoder(native, prefixes),
         layout=layout,
         vocabulary=vocabulary,
-        frontends={codec.kind: codec for codec in codecs},
+        frontends={frontend.kind: frontend for frontend in frontends},
         reads=frozenset(able & set(known.modalities["in"])),
         makes=frozenset(able & set(known.modalities["out"])),
         sampling={kind: _options(kind, values) for kind, values in known.sampling.items()},
         null_prompt=_null_prompt(layout),
         start=(bos,) if bos >= 0 and (tokenizer.adds_bos() or vocabulary.blocks) else (),
     )
-    return Model(known, wiring, native, codecs)
+    return Model(known, wiring, native, frontends)
 
 
 def _options(kind: str, values: Mapping[str, Any]) -> SamplingOptions:

@@ -47,4 +47,5 @@ class EngineOptions:
     sequences: int = 2  # parallel KV sequences; guidance needs 2
     engine: Literal["auto", "llama.cpp", "onnx"] = "auto"  # auto: llama.cpp where the bundle has a GGUF
     cache_bytes: int | None = None  # of kept files; None = 1 GiB, none with $EDGE_NO_CACHE; 0 = no files
+    mmproj: str | Path | None = None  # encoders of a public model; None = the bundle's, or the one beside it
     adapters: tuple[Adapter, ...] = ()  # LoRA files (GGUF) over the weights; scale 1 = as trained, 0 = off

@@ -27,9 +27,21 @@ class EmbeddingSegment:
 
     embeddings: NDArray[np.float32]
     key: str
+    places: NDArray[np.int32] | None = None  # (n, 3): time, row, column from its start; None = one by one
+    causal: bool = True  # False: every row sees every other
 
     def __len__(self) -> int:
         return len(self.embeddings)
+
+    @property
+    def whole(self) -> bool:
+        """Whether an engine must hold all of it or nothing: its rows stand side by side."""
+        return self.places is not None or not self.causal
+
+    @property
+    def span(self) -> int:
+        """Positions until the next segment's first."""
+        return len(self) if self.places is None else int(self.places.max()) + 1
 
 
 Segment = TokenSegment | EmbeddingSegment

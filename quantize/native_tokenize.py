@@ -72,15 +72,16 @@ class Reader:
         return max(counts, key=lambda kind: counts[kind])
 
     def _turn(self, message: Message) -> Turn:
-        return Turn(message.role, tuple(self._piece(part) for part in message.parts))
+        return Turn(message.role, tuple(piece for part in message.parts for piece in self._pieces(part)))
 
-    def _piece(self, part: Part) -> Piece:
+    def _pieces(self, part: Part) -> tuple[Piece, ...]:
         if isinstance(part, Text):
-            return part.text
+            return (part.text,)
         kind = type(part).__name__.lower()
         if kind not in self._frontends:
             raise ModalityError(f"the model does not read {kind}; take that line out of the calibration file")
-        return self._frontends[kind].encode(part)
+        read = self._frontends[kind].encode(part)
+        return read if isinstance(read, tuple) else (read,)
 
 
 def _vocabulary(header: GgufHeader, size: int) -> Vocabulary:

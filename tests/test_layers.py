@@ -29,7 +29,7 @@ EDGE = (
     "edge.tools", "edge.safety", "edge.provenance", "edge.store", "edge.pull", "edge.saved_chat",
     "edge.wiring", "edge.abilities", "edge.window", "edge.context", "edge.chat",
     "edge.bare_text", "edge.tasks",
-    "edge.fitting", "edge.model",
+    "edge.projectors", "edge.fitting", "edge.model",
     "edge.isolation.*",
     "edge.loading",
     "edge",

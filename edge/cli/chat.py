@@ -51,6 +51,7 @@ def command(
     threads: flags.Threads = None,
     lora: flags.Loras = None,
     no_cache: flags.NoCache = False,
+    mmproj: flags.Mmproj = None,
     no_history: Annotated[
         bool, typer.Option("--no-history", help="Keep nothing of what is typed for the next time.")
     ] = False,
@@ -62,7 +63,8 @@ def command(
 
     name = model_flag or model or "pico"
     measured.warn(name)
-    with edge.load(name, engine=flags.engine(context, threads, lora, no_cache), isolated=True) as loaded:
+    options = flags.engine(context, threads, lora, no_cache, mmproj)
+    with edge.load(name, engine=options, isolated=True) as loaded:
         if sys.stdin.isatty():
             output.note(f"{abilities(loaded)}. /help tells more.")
         converse(Conversation(loaded, settings, waiting=waiting), lines(keep=not no_history))

@@ -89,6 +89,13 @@ NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Keep no files for later: neither media nor what was read.")
 ]
 
+Mmproj = Annotated[
+    Path | None,
+    typer.Option(
+        "--mmproj", metavar="FILE", help="Encoders of a public model; default: the mmproj*.gguf beside it."
+    ),
+]
+
 
 def sampling(
     temperature: float | None,
@@ -110,12 +117,17 @@ def sampling(
 
 
 def engine(
-    context: int | None, threads: int | None, lora: list[Path] | None, no_cache: bool = False
+    context: int | None,
+    threads: int | None,
+    lora: list[Path] | None,
+    no_cache: bool = False,
+    mmproj: Path | None = None,
 ) -> EngineOptions:
-    """What -c, -t, --lora and --no-cache mean."""
+    """What -c, -t, --lora, --no-cache and --mmproj mean."""
     return EngineOptions(
         context_length=context,
         threads=threads,
         adapters=tuple(lora or ()),
         cache_bytes=0 if no_cache else None,
+        mmproj=mmproj,
     )

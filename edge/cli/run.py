@@ -94,6 +94,7 @@ def command(
     threads: flags.Threads = None,
     lora: flags.Loras = None,
     no_cache: flags.NoCache = False,
+    mmproj: flags.Mmproj = None,
     as_json: flags.Json = False,
 ) -> None:
     """Answer one prompt and exit; only the answer goes to stdout."""
@@ -121,7 +122,8 @@ def command(
     import edge
 
     measured.warn(name)
-    with edge.load(name, engine=flags.engine(context, threads, lora, no_cache), isolated=True) as loaded:
+    options = flags.engine(context, threads, lora, no_cache, mmproj)
+    with edge.load(name, engine=options, isolated=True) as loaded:
         answer(loaded, request)
 
 

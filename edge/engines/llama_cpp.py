@@ -8,11 +8,12 @@ still end the process.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,17 @@ from edge import hardware
 from edge.engines import guards, lora, room, state
 from edge.engines.base import Logits
 from edge.engines.hidden_states import hidden_states
+from edge.engines.libmtmd import MediaEncoder
+from edge.engines.llama_batch import Batch
 from edge.engines.llama_native import LlamaTokenizer, complaint, library
 from edge.engines.own_thread import CallersThread, OwnThread
+from edge.engines.positions import Positions
 from edge.engines.repacking import packs_again
 from edge.engines.threads import ThreadGovernor, fastest
 from edge.errors import DoesNotFitError, EngineError
 from edge.formats.gguf import GgufHeader, read_header
 from edge.options import EngineOptions
-from edge.segments import Segment, TokenSegment
+from edge.segments import EmbeddingSegment, Segment, TokenSegment
 
 _PROBE_BYTES = 512 << 20  # larger models are bound by memory bandwidth: all free threads, no probe
 _PROBE_STEPS, _PROBE_SECONDS = 4, 0.6
@@ -84,11 +88,15 @@ class LlamaCppEngine:
         )
         self.vocab_size = self.tokenizer.size
         self._row_type = ctypes.c_float * self.vocab_size
-        self._width = int(self._native.llama_model_n_embd_inp(self._model))
+        self.width = int(self._native.llama_model_n_embd_inp(self._model))  # of an embedding that is fed
+        turned = self._native.llama_model_rope_type(self._model)
+        flat = turned not in (self._native.LLAMA_ROPE_TYPE_MROPE, self._native.LLAMA_ROPE_TYPE_IMROPE)
+        self._axes = 1 if flat else 4  # positions of an embedding
         adapters = [(adapter.size, adapter.scale) for adapter in wanted]
         self._model_key = f"{self.name} {header.file_size} {self.vocab_size} {adapters}"
         self._lengths = [0] * self.sequences
-        self._batch = _Batch(self._native, self._batch_size)
+        self._places = [Positions() for _ in range(self.sequences)]
+        self._batch = Batch(self._native, self._batch_size, self._axes)
         self._meter, self._others, self._looked = hardware.LoadMeter(), 0.0, 0.0
         self._governor = self._tuned(header.file_size)
 
@@ -102,10 +110,15 @@ class LlamaCppEngine:
         self._look_around()
         left = total
         for segment in segments:
-            for start in range(0, len(segment), self._batch_size):
-                count = min(self._batch_size, len(segment) - start)
-                left -= count
-                self._run(self._filled(segment, start, count, sequence, last=left == 0), (sequence,), count)
+            first = self._places[sequence].after(self._lengths[sequence])
+            with self._attention(segment):
+                for start in range(0, len(segment), self._batch_size):
+                    count = min(self._batch_size, len(segment) - start)
+                    left -= count
+                    batch = self._filled(segment, start, count, first, sequence, last=left == 0)
+                    self._run(batch, (sequence,), count)
+            if isinstance(segment, EmbeddingSegment):
+                self._places[sequence].hold(segment, self._lengths[sequence])
         last: Logits = self._logits(-1)[0]
         return last
 
@@ -118,7 +131,7 @@ class LlamaCppEngine:
         for sequence in range(count):
             self._check_room(1, sequence)
         began = time.perf_counter()
-        self._run(self._batch.step(tokens, self._lengths), range(count), 1)
+        self._run(self._batch.step(tokens, self._next()), range(count), 1)
         if self._fixed is None:
             self._watch(time.perf_counter() - began)
         return self._logits(*range(count))
@@ -133,11 +146,14 @@ class LlamaCppEngine:
         if length >= self._lengths[sequence]:
             return
         kept = max(0, length)
-        if not self._native.llama_memory_seq_rm(self._memory, sequence, kept, -1):
+        if not self._native.llama_memory_seq_rm(
+            self._memory, sequence, self._places[sequence].after(kept), -1
+        ):
             self._clear(sequence)  # recurrent models cannot forget a part
             if kept:
                 raise EngineError(f"this model cannot go back to {kept} tokens; the sequence was cleared")
         self._lengths[sequence] = kept
+        self._places[sequence].cut(kept)
 
     def save(self, *, sequence: int = 0) -> bytes:
         """What a sequence holds, for `restore`."""
@@ -145,13 +161,15 @@ class LlamaCppEngine:
         size = self._native.llama_state_seq_get_size(self._context, sequence)
         buffer = (ctypes.c_uint8 * size)()
         written = self._native.llama_state_seq_get_data(self._context, buffer, size, sequence)
-        return state.framed(self._model_key, self._lengths[sequence], bytes(memoryview(buffer)[:written]))
+        payload = self._places[sequence].packed() + bytes(memoryview(buffer)[:written])
+        return state.framed(self._model_key, self._lengths[sequence], payload)
 
     def restore(self, saved: bytes, *, sequence: int = 0) -> None:
         """Hold what was saved, instead of what is held now."""
         self._alive(sequence)
         self._clear(sequence)
         length, payload = state.opened(self._model_key, saved, self.context_length)
+        payload = self._places[sequence].unpacked(payload)
         buffer = (ctypes.c_uint8 * len(payload)).from_buffer_copy(payload)
         if not self._native.llama_state_seq_set_data(self._context, buffer, len(payload), sequence):
             self._clear(sequence)
@@ -175,6 +193,24 @@ class LlamaCppEngine:
             runs,
             threads=self._bulk_threads(),
             prepare=self._adapt,
+            call=self._thread.call,
+        )
+
+    def media_encoder(self, path: Path, *, most_of_picture: int | None = None) -> MediaEncoder:
+        """A proven mmproj file (`edge.formats.mmproj`), opened for this model; the caller closes it.
+
+        Raises:
+            EngineError: libmtmd refuses it.
+        """
+        self._alive(0)
+        return MediaEncoder(
+            path,
+            self._model,
+            width=self.width,
+            threads=self._fixed or hardware.usable_cpus(),
+            most=self.context_length,
+            most_of_picture=most_of_picture,
+            alive=lambda: self._finalizer.alive,
             call=self._thread.call,
         )
 
@@ -218,16 +254,42 @@ class LlamaCppEngine:
 
     # --- batches ----------------------------------------------------------------------------------
 
-    def _filled(self, segment: Segment, start: int, count: int, sequence: int, *, last: bool) -> Any:
-        position = self._lengths[sequence]
+    def _filled(
+        self, segment: Segment, start: int, count: int, first: int, sequence: int, *, last: bool
+    ) -> Any:
+        """`count` tokens from `start` of a segment whose first stands at position `first`."""
         if isinstance(segment, TokenSegment):
-            return self._batch.tokens(segment.ids[start : start + count], position, sequence, last=last)
-        if segment.embeddings.shape[1:] != (self._width,):
-            raise EngineError(
-                f"embeddings of shape {segment.embeddings.shape} do not fit width {self._width}"
-            )
+            return self._batch.tokens(segment.ids[start : start + count], first + start, sequence, last=last)
+        if segment.embeddings.shape[1:] != (self.width,):
+            raise EngineError(f"embeddings of shape {segment.embeddings.shape} do not fit width {self.width}")
         rows = segment.embeddings[start : start + count]
-        return self._batch.embeddings(rows, position, sequence, last=last)
+        if segment.places is None:
+            return self._batch.embeddings(rows, first + start, sequence, last=last)
+        if self._axes == 1:
+            raise EngineError("these embeddings stand in two dimensions, and this model knows one")
+        places = segment.places[start : start + count] + first
+        return self._batch.embeddings(rows, places, sequence, last=last)
+
+    @contextlib.contextmanager
+    def _attention(self, segment: Segment) -> Iterator[None]:
+        """In a segment that is not causal, every row sees every other: llama.cpp wants them in one batch."""
+        if isinstance(segment, TokenSegment) or segment.causal:
+            yield
+            return
+        if len(segment) > self._batch_size:
+            raise DoesNotFitError(
+                f"a picture of {len(segment)} tokens must go into one batch, and a batch holds "
+                f"{self._batch_size}; load with EngineOptions(batch={len(segment)})"
+            )
+        self._native.llama_set_causal_attn(self._context, False)
+        try:
+            yield
+        finally:
+            self._native.llama_set_causal_attn(self._context, True)
+
+    def _next(self) -> list[int]:
+        """Where the next token of each sequence stands."""
+        return [place.after(n) for place, n in zip(self._places, self._lengths, strict=True)]
 
     def _run(self, batch: Any, sequences: Sequence[int], each: int) -> None:
         code = self._thread.call(self._native.llama_decode, self._context, batch)
@@ -251,6 +313,7 @@ class LlamaCppEngine:
     def _clear(self, sequence: int) -> None:
         self._native.llama_memory_seq_rm(self._memory, sequence, -1, -1)  # a whole sequence: never fails
         self._lengths[sequence] = 0
+        self._places[sequence].cut(0)
 
     def _check_room(self, count: int, sequence: int) -> None:
         guards.require_room(self._lengths[sequence], count, self.context_length, sequence)
@@ -286,7 +349,7 @@ class LlamaCppEngine:
 
     def _timed_step(self) -> float:
         began = time.perf_counter()
-        self._run(self._batch.step([0], self._lengths), (0,), 1)
+        self._run(self._batch.step([0], self._next()), (0,), 1)
         return time.perf_counter() - began
 
     def _watch(self, seconds: float) -> None:
@@ -310,54 +373,6 @@ class LlamaCppEngine:
 
     def _set_threads(self, decode: int, bulk: int) -> None:
         self._native.llama_set_n_threads(self._context, decode, bulk)
-
-
-class _Batch:
-    """A llama_batch over arrays that live as long as it does."""
-
-    def __init__(self, native: Any, size: int) -> None:
-        self._ids = np.zeros(size, dtype=np.int32)
-        self._positions = np.zeros(size, dtype=np.int32)
-        self._counts = np.ones(size, dtype=np.int32)  # sequences per token
-        self._sequences = np.zeros(size, dtype=np.int32)
-        self._outputs = np.zeros(size, dtype=np.int8)
-        base = self._sequences.ctypes.data
-        integers = ctypes.POINTER(ctypes.c_int32)
-        self._pointers = (integers * size)(*(ctypes.cast(base + 4 * i, integers) for i in range(size)))
-        self._rows: NDArray[np.float32] | None = None  # embeddings must outlive the call
-        self._by_id, self._by_row = native.llama_batch(), native.llama_batch()
-        for batch in (self._by_id, self._by_row):
-            batch.pos = self._positions.ctypes.data_as(integers)
-            batch.n_seq_id = self._counts.ctypes.data_as(integers)
-            batch.seq_id = ctypes.cast(self._pointers, ctypes.POINTER(integers))
-            batch.logits = self._outputs.ctypes.data_as(ctypes.POINTER(ctypes.c_int8))
-        self._by_id.token = self._ids.ctypes.data_as(integers)
-
-    def tokens(self, ids: Sequence[int], position: int, sequence: int, *, last: bool) -> Any:
-        """A run of one sequence; logits for its last token where `last`."""
-        self._ids[: len(ids)] = ids
-        return self._placed(self._by_id, len(ids), position, sequence, last)
-
-    def embeddings(self, rows: NDArray[np.float32], position: int, sequence: int, *, last: bool) -> Any:
-        """The same of embeddings (n, width)."""
-        self._rows = np.ascontiguousarray(rows, dtype=np.float32)
-        self._by_row.embd = self._rows.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
-        return self._placed(self._by_row, len(rows), position, sequence, last)
-
-    def step(self, tokens: Sequence[int], lengths: Sequence[int]) -> Any:
-        """One token for each of the first sequences, all with logits."""
-        for i, token in enumerate(tokens):
-            self._ids[i], self._positions[i], self._sequences[i], self._outputs[i] = token, lengths[i], i, 1
-        self._by_id.n_tokens = len(tokens)
-        return self._by_id
-
-    def _placed(self, batch: Any, count: int, position: int, sequence: int, last: bool) -> Any:
-        self._positions[:count] = np.arange(position, position + count)
-        self._sequences[:count] = sequence
-        self._outputs[:count] = 0
-        self._outputs[count - 1] = last
-        batch.n_tokens = count
-        return batch
 
 
 def _free(native: Any, context: Any, model: Any, thread: OwnThread | CallersThread) -> None:

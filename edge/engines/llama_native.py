@@ -41,6 +41,20 @@ def library() -> Any:
     return native
 
 
+@cache
+def media_library() -> Any:
+    """The low-level module of libmtmd, its log turned to us. Errors as `library`."""
+    library()
+    try:
+        from llama_cpp import mtmd_cpp as native
+    except (ImportError, OSError, RuntimeError) as error:
+        raise EngineError(
+            f"libmtmd does not load ({error}); install llama-cpp-python again: pip install llama-cpp-python"
+        ) from error
+    native.mtmd_helper_log_set(_kept[0], None)
+    return native
+
+
 def complaint() -> str:
     """The library's last warnings and errors as one line; empty where there are none."""
     text = "; ".join(_complaints)

@@ -149,7 +149,7 @@ class OnnxEngine:
                 f"{self._session.path.name} is no decoder graph of Edge; make one with `edge quantize`"
             )
         self._cache_shapes = {name: (heads, width) for name, (heads, width) in caches.items()}
-        self.vocab_size, self._width = vocabulary, width
+        self.vocab_size, self.width = vocabulary, width
         trained = max(1, int(length))
         self.context_length = min(chosen.context_length or room.DEFAULT_CONTEXT, trained)
 
@@ -168,10 +168,10 @@ class OnnxEngine:
         if isinstance(segment, TokenSegment):
             return np.array([segment.ids[start:end]], np.int64), None
         assert isinstance(segment, EmbeddingSegment)
-        if segment.embeddings.shape[1:] != (self._width,):
-            raise EngineError(
-                f"embeddings of shape {segment.embeddings.shape} do not fit width {self._width}"
-            )
+        if segment.whole:
+            raise EngineError("these embeddings need the llama.cpp engine: they do not stand one by one")
+        if segment.embeddings.shape[1:] != (self.width,):
+            raise EngineError(f"embeddings of shape {segment.embeddings.shape} do not fit width {self.width}")
         rows = np.ascontiguousarray(segment.embeddings[None, start:end], np.float32)
         return np.full(rows.shape[:2], _ABSENT, np.int64), rows
 

@@ -29,6 +29,7 @@ CODECS = {
     ("video", "in"): "image_encoder", ("video", "out"): "image_decoder",  # frames are pictures
 }  # fmt: skip
 GGUF, ONNX, ONNX_DATA, VOCABULARY = "decoder", "decoder_onnx", "decoder_onnx_data", "vocabulary"  # decoders
+MMPROJ = "mmproj"  # the encoders of a public model
 
 
 @dataclass(frozen=True)

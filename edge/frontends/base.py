@@ -21,8 +21,9 @@ class Frontend(Protocol):
     def kind(self) -> str:
         """ "image", "audio" or "video"."""
 
-    def encode(self, media: Any) -> Segment:
-        """The prompt piece of one picture, sound or clip, openers and closers included."""
+    def encode(self, media: Any) -> Segment | tuple[Segment, ...]:
+        """The prompt piece, or the pieces in order, of one picture, sound or clip, openers and closers
+        included. The same media give the same pieces: they may be kept."""
 
     def decode(self, ids: Sequence[int]) -> Any:
         """Pixels (h, w, 3) uint8, samples (n,) float32 or frames (n, h, w, 3) uint8 of a span of ids,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -149,7 +150,7 @@ class Decoder:
                 f"the conversation is {len(keys)} tokens long, but the context holds "
                 f"{self.engine.context_length}; start a new chat, send less, or load a longer context"
             )
-        common = self._cache.prepare(self.engine, self._held, keys)
+        common = self._cache.prepare(self.engine, self._held, keys, cut=partial(_uncut, prompt))
         self.prompt_tokens, self.cached_tokens = len(keys), common
         self._held = keys[:common]
         logits = self.engine.feed(_after(prompt, common))
@@ -231,6 +232,17 @@ def _keys(segment: Segment) -> Iterator[Key]:
     return iter(segment.ids)
 
 
+def _uncut(segments: Sequence[Segment], length: int) -> int:
+    """`length`, or where the span begins that it would cut and that may not be cut."""
+    start = 0
+    for segment in segments:
+        end = start + len(segment)
+        if start < length < end and isinstance(segment, EmbeddingSegment) and segment.whole:
+            return start
+        start = end
+    return length
+
+
 def _after(segments: Sequence[Segment], skip: int) -> list[Segment]:
     """The segments without their first `skip` positions."""
     rest: list[Segment] = []
@@ -240,7 +252,9 @@ def _after(segments: Sequence[Segment], skip: int) -> list[Segment]:
         if cut == len(segment):
             continue
         if isinstance(segment, EmbeddingSegment):
-            rest.append(EmbeddingSegment(segment.embeddings[cut:], segment.key) if cut else segment)
+            rest.append(
+                EmbeddingSegment(segment.embeddings[cut:], segment.key) if cut else segment
+            )  # not whole
         else:
             rest.append(TokenSegment(segment.ids[cut:]))
     return rest

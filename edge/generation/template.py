@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from edge.errors import IntegrityError, UsageError
@@ -31,6 +32,7 @@ _FILTERS = (
     "reverse", "round", "safe", "select", "selectattr", "sort", "string", "sum", "title", "tojson", "trim",
     "unique", "upper",
 )  # fmt: skip
+_PROBE = "\x02a text\x03"
 _CURE = "ask the maker of the model for a sound chat template, or quantize with your own chat_template.jinja"
 
 
@@ -68,15 +70,39 @@ class ChatTemplate:
             UsageError: the template refuses the conversation (its own `raise_exception`).
             IntegrityError: it fails, or asks for more time or text than the bounds.
         """
-        values = {**self._special, "messages": list(messages), "add_generation_prompt": opened}
+        contents = (_parts(m["content"]) if self._wants_parts else m["content"] for m in messages)
+        said = [{**message, "content": content} for message, content in zip(messages, contents, strict=True)]
+        values = {**self._special, "messages": said, "add_generation_prompt": opened}
         if tools:
             values["tools"] = list(tools)
         try:
-            return _within(MAX_SECONDS, lambda: _bounded(self._template.generate(**values)))
+            return self._written(values)
         except UsageError:
             raise
         except Exception as error:
             raise IntegrityError(f"the chat template failed: {error}; {_CURE}") from error
+
+    @cached_property
+    def _wants_parts(self) -> bool:
+        """Whether contents must be lists of parts: such templates lose a plain text and keep a listed one."""
+        return not self._keeps(_PROBE) and self._keeps(_parts(_PROBE))
+
+    def _keeps(self, content: Any) -> bool:
+        said = [{"role": "user", "content": content}]
+        try:
+            return _PROBE in self._written({**self._special, "messages": said, "add_generation_prompt": True})
+        except _TooMuch:  # no form will help
+            return True
+        except Exception:
+            return False
+
+    def _written(self, values: dict[str, Any]) -> str:
+        return _within(MAX_SECONDS, lambda: _bounded(self._template.generate(**values)))
+
+
+def _parts(text: str) -> list[dict[str, str]]:
+    """A content in the form of those who write pictures between texts; placeholders stand in the text."""
+    return [{"type": "text", "text": text}]
 
 
 def _asked(tree: Any) -> set[str]:

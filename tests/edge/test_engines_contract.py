@@ -135,7 +135,7 @@ def test_a_failing_native_call_is_an_error_with_its_reason_and_clears_the_sequen
 
 
 def test_embeddings_are_read_like_tokens(engine: Engine) -> None:
-    rows = np.random.default_rng(0).normal(size=(20, engine._width)).astype(np.float32)
+    rows = np.random.default_rng(0).normal(size=(20, engine.width)).astype(np.float32)
     whole = engine.feed([TokenSegment((1,)), EmbeddingSegment(rows, "k"), TokenSegment((2,))])
     assert engine.length() == 22
     engine.truncate(0)

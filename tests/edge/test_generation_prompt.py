@@ -158,3 +158,36 @@ def test_a_hostile_template_ends_in_an_error_and_soon(template: str) -> None:
 def test_a_template_that_is_no_template_is_refused(template: str) -> None:
     with pytest.raises(IntegrityError, match="chat template"):
         ids(template, Turn("user", ("x",)))
+
+
+SMOLVLM = (
+    "<|im_start|>{% for message in messages %}{{message['role'] | capitalize}}"
+    "{% if message['content'][0]['type'] == 'image' %}{{':'}}{% else %}{{': '}}{% endif %}"
+    "{% for line in message['content'] %}{% if line['type'] == 'text' %}{{line['text']}}"
+    "{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}<end_of_utterance>\n"
+    "{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+QWEN2_VL = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n"
+    "{% else %}{% for content in message['content'] %}{% if content['type'] == 'image' %}<|image_pad|>"
+    "{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "before", "after"),
+    [
+        (SMOLVLM, "<|im_start|>User: ", "<end_of_utterance>\nAssistant:"),
+        (QWEN2_VL, "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"),
+    ],
+)
+def test_templates_of_models_that_see_get_contents_in_the_form_they_want(
+    template: str, before: str, after: str
+) -> None:
+    rows = EmbeddingSegment(np.zeros((3, 4), dtype=np.float32), "key")
+    first, picture, last = layout(template).build([Turn("user", (rows, "What?"))])
+    assert first == TokenSegment(tuple(before.encode()))
+    assert picture is rows
+    assert last == TokenSegment(tuple(f"What?{after}".encode()))
