@@ -35,7 +35,9 @@ class IsolatedModel(Tasks):
     def __init__(self, name: str | Path, options: EngineOptions) -> None:
         """Errors as `edge.load`, and CrashError where loading it kills its process."""
         adapters = tuple(_anchored(adapter) for adapter in options.adapters)
-        self._supervisor = Supervisor(_absolute(name), replace(options, adapters=adapters))
+        mmproj = None if options.mmproj is None else _absolute(options.mmproj)
+        anchored = replace(options, adapters=adapters, mmproj=mmproj)
+        self._supervisor = Supervisor(_absolute(name), anchored)
         self._numbers, self._gone = itertools.count(1), list[int]()
         self._finalizer = weakref.finalize(self, self._supervisor.close)
         self._supervisor.life()

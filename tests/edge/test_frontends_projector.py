@@ -372,6 +372,18 @@ def test_a_bundle_names_its_encoders(tmp_path: Path) -> None:
         assert model.chat().ask(picture(), "What?", sampling=GREEDY).finish_reason in ("end", "length")
 
 
+def test_a_model_in_a_process_of_its_own_sees_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_public.decoder(tmp_path / "model.gguf", "llama")
+    tiny_public.idefics3_mmproj(tmp_path / "encoders.gguf")
+    monkeypatch.chdir(tmp_path)
+    options = EngineOptions(mmproj="encoders.gguf", threads=1)
+    with edge.load("model.gguf", engine=options) as model:
+        expected = model.chat().ask(picture(), "What is it?", sampling=GREEDY).text
+    with edge.load("model.gguf", engine=options, isolated=True) as model:
+        assert model.reads == {"text", "image", "video"}
+        assert model.chat().ask(picture(), "What is it?", sampling=GREEDY).text == expected
+
+
 def test_encoders_that_frame_pictures_with_tokens_that_the_model_lacks_are_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
