@@ -9,7 +9,7 @@ Ignorance: how text is split into ids (the tokenizer), what a code looks or soun
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from edge.errors import IntegrityError
@@ -28,6 +28,39 @@ SPECIAL_NAMES = tuple(
 )
 SPECIAL = {name[2:-2]: SPECIAL_BASE + i for i, name in enumerate(SPECIAL_NAMES)}
 
+_OF_OTHERS = {"longest", "lead", "scripted", "weave"}  # fields that the native family leaves as they are
+
+
+@dataclass(frozen=True)
+class Weave:
+    """How the ids of a sound are woven from the codes of several streams: frame by frame, each place of a
+    frame with ids of its own. Public models speak so; what they need to know stands here as numbers."""
+
+    codebook: int  # codes of one place: id = base + codebook * place + code
+    streams: tuple[tuple[int, ...], ...]  # places of a frame, by input of the codec
+    samples: int  # of one frame
+    rate: int  # Hz
+    window: int = 0  # frames that the codec decodes at once; 0 = all
+    keep: int = 0  # the frame of a window that is kept, as its neighbours are there
+
+    @property
+    def places(self) -> int:
+        """Ids of one frame."""
+        return sum(map(len, self.streams))
+
+    def sound(self, size: int) -> bool:
+        """Whether the numbers fit each other and a block of `size` codes."""
+        once = sorted(place for stream in self.streams for place in stream) == list(range(self.places))
+        positive = min(self.codebook, self.samples, self.rate, self.places) > 0
+        kept = self.window == 0 or 0 <= self.keep < self.window
+        return once and positive and kept and self.codebook * self.places == size
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Weave:
+        """From JSON, where tuples are lists."""
+        numbers = {name: int(value) for name, value in data.items() if name != "streams"}
+        return Weave(streams=tuple(tuple(int(i) for i in s) for s in data["streams"]), **numbers)
+
 
 @dataclass(frozen=True)
 class MediaBlock:
@@ -42,26 +75,56 @@ class MediaBlock:
     frame: int | None = None  # id before each frame of a clip; None = the span has no frames
     fewest: int = 1  # frames of a clip
     most: int = 1
+    longest: int = 1000  # codes of a span that has no fixed length
+    lead: tuple[int, ...] = ()  # ids that stand before the opener of a span that must come
+    scripted: bool = True  # the words of a sound come before it, as text; False: it comes at once
+    weave: Weave | None = None  # of a sound that has several streams, or a rate of its own
 
     @property
     def shortest(self) -> int:
         """Ids of the shortest span, opener and closer included."""
-        piece = self.span or 1
-        return 2 + (piece if self.frame is None else self.fewest * (piece + 1))
+        piece = self.span or self.places
+        return len(self.lead) + 2 + (piece if self.frame is None else self.fewest * (piece + 1))
+
+    @property
+    def places(self) -> int:
+        """Ids of the smallest piece that a span is made of."""
+        return 1 if self.weave is None else self.weave.places
+
+    def ids(self, index: int) -> range:
+        """The ids that code number `index` of a span may have."""
+        if self.weave is None:
+            return range(self.base, self.base + self.size)
+        start = self.base + self.weave.codebook * (index % self.weave.places)
+        return range(start, start + self.weave.codebook)
 
     def holds(self, token: int) -> bool:
         return self.base <= token < self.base + self.size
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready form; what only clips have is written for clips alone."""
+        """A JSON-ready form; what only clips or only public models have is written for them alone."""
         clip = () if self.frame is not None else ("frame", "fewest", "most")
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in clip}
+        plain = {f.name for f in fields(self) if getattr(self, f.name) == f.default} & _OF_OTHERS
+        data = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*clip, *plain)}
+        return data if self.weave is None else data | {"weave": asdict(self.weave)}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> MediaBlock:
+        """The inverse of `to_dict`, from JSON too."""
+        weave = data.get("weave")
+        own = {"lead": tuple(int(i) for i in data.get("lead", ())),
+               "weave": None if weave is None else Weave.from_dict(weave)}  # fmt: skip
+        return MediaBlock(**{**data, **own})
 
     def inside(self, size: int) -> bool:
         """Whether all of its ids lie in a vocabulary of `size`, and its frames can be counted."""
-        ids = (self.base, self.base + self.size - 1, self.opener, self.closer, self.frame or 0)
+        ids = (self.base, self.base + self.size - 1, self.opener, self.closer, self.frame or 0, *self.lead)
         framed = self.frame is None or bool(self.span)
-        return self.size > 0 and all(0 <= i < size for i in ids) and framed and 1 <= self.fewest <= self.most
+        woven = self.weave is None or (
+            self.kind == "audio" and self.span is None and self.weave.sound(self.size)
+        )
+        counted = self.size > 0 and 1 <= self.fewest <= self.most and self.longest > 0
+        return counted and framed and woven and all(0 <= i < size for i in ids)
 
 
 @dataclass(frozen=True)
@@ -95,7 +158,7 @@ class Vocabulary:
             IntegrityError: a field is missing, of the wrong type, or a block leaves the vocabulary.
         """
         try:
-            blocks = tuple(MediaBlock(**b) for b in data["blocks"])
+            blocks = tuple(MediaBlock.from_dict(b) for b in data["blocks"])
             vocabulary = Vocabulary(
                 size=int(data["size"]),
                 text_size=int(data["text_size"]),

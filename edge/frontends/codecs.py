@@ -12,9 +12,10 @@ from edge.frontends.audio_codec import AudioCodec
 from edge.frontends.image_codec import ImageCodec
 from edge.frontends.media_cache import MediaCache
 from edge.frontends.video_codec import VideoCodec
+from edge.frontends.woven_codec import WovenCodec
 from edge.vocabulary import Vocabulary
 
-Codec = ImageCodec | AudioCodec | VideoCodec
+Codec = ImageCodec | AudioCodec | VideoCodec | WovenCodec
 
 
 def open_codecs(
@@ -37,6 +38,8 @@ def open_codecs(
         if clip is not None:
             made.append(VideoCodec(images, clip))
     ear, voice = graphs.get("audio_encoder"), graphs.get("audio_decoder")
-    if sound is not None and (ear or voice):
+    if sound is not None and sound.weave is not None:
+        made += [WovenCodec(voice, sound, sound.weave)] if voice else []
+    elif sound is not None and (ear or voice):
         made.append(AudioCodec(ear, voice, sound, cache=cache))
     return tuple(made)

@@ -23,7 +23,6 @@ from edge.vocabulary import MediaBlock, Vocabulary
 Kind = Literal["text", "image", "audio", "video"]
 Mark = Literal["text", "open", "frame", "code", "close", "end"]
 
-MAX_AUDIO = 1000  # codes in one sound; 20 s at 50 codes per second
 _SPEECH_RESERVE = 102  # ids kept free for a sound that must come: two seconds, opener and closer
 
 
@@ -98,7 +97,7 @@ class Grammar:
         make: Kind | None = None,
         script: Sequence[int] = (),
         max_text: int | None = None,
-        max_audio: int = MAX_AUDIO,
+        max_audio: int | None = None,
         shape: Matcher | None = None,
     ) -> None:
         """A reply that may hold the modalities `makes`.
@@ -106,6 +105,7 @@ class Grammar:
         Args:
             make: "text" closes all openers; a medium must come before the reply may end.
             script: text ids that come first, as they are (the transcript of a sound to make).
+            max_audio: codes of one sound; None = the block's own limit.
             max_text: text ids after which the reply ends, or a sound that must come begins.
             shape: the language that the text must stay within; the reply is text alone.
         """
@@ -115,10 +115,11 @@ class Grammar:
         self.codes = 0  # in the open span, or in its last frame
         self.frames = 0  # begun in the open clip
         self.text = 0
-        self._script = list(script)
         self._max_text, self._max_audio = max_text, max_audio
         self._must = None if make is None or make == "text" else vocabulary.block(make)
-        self._at_once = make in ("image", "video") or bool(script)
+        scripted = self._must is None or self._must.scripted
+        self._script = [*(script if scripted else ()), *(self._must.lead if self._must else ())]
+        self._at_once = make in ("image", "video") or bool(script) or not scripted
         self.shape = shape
         wanted: Collection[str] = () if make == "text" or shape else (make,) if make else makes
         self._openers = {b.opener: b for b in vocabulary.blocks if b.kind in wanted}
@@ -190,7 +191,7 @@ class Grammar:
         if self.frames < block.fewest and block.frame is not None:
             return (block.frame,)
         if block.span is None:
-            last = self.codes >= self._max_audio or room <= 1
+            last = self.codes >= (self._max_audio or block.longest) or room <= block.places
         else:
             last = self.frames >= block.most or block.frame is None or room < block.span + 2
         return (block.closer,) if last else ()
@@ -199,11 +200,12 @@ class Grammar:
         if block.frame is not None and self._whole(block):  # one more frame, or the end
             return Allowed(0, 0, (block.frame, block.closer))
         closer = (block.closer,) if self._whole(block) else ()
-        return Allowed(block.base, block.base + block.size, closer)
+        ids = block.ids(self.codes)
+        return Allowed(ids.start, ids.stop, closer)
 
     def _accept_media(self, block: MediaBlock, token: int) -> Mark:
         whole = self._whole(block)
-        if block.holds(token) and (block.span is None or not whole):
+        if token in block.ids(self.codes) and (block.span is None or not whole):
             self.codes += 1
             return "code"
         if token == block.frame and whole and self.frames < block.most:
@@ -211,6 +213,7 @@ class Grammar:
             return "frame"
         if token == block.closer and whole and (block.frame is None or self.frames >= block.fewest):
             self._open, self.kind = None, "text"
+            self.ended = block.closer in self.vocabulary.end
             return "close"
         raise ValueError(f"id {token} cannot come after {self.codes} codes of {block.kind}")
 
@@ -218,7 +221,9 @@ class Grammar:
         """No code is missing: a sound has one, a picture all, a clip all of its last frame or none begun."""
         if block.frame is not None and self.frames == 0:
             return True
-        return self.codes > 0 if block.span is None else self.codes == block.span
+        if block.span is None:
+            return self.codes > 0 and self.codes % block.places == 0
+        return self.codes == block.span
 
     def _begin(self, block: MediaBlock) -> Mark:
         self._open, self.kind, self.codes, self.frames = block, block.kind, 0, 0

@@ -163,9 +163,10 @@ class Router:
             frames = np.asarray(media, dtype=np.uint8)
             self.parts.append(Video(frames, FRAME_SECONDS))
             return VideoMade(frames, FRAME_SECONDS, ids)
-        samples = np.asarray(media, dtype=np.float32)
-        self.parts.append(Audio(samples, SAMPLE_RATE))
-        return AudioChunk(samples, SAMPLE_RATE, ids)
+        samples, weave = np.asarray(media, dtype=np.float32), self._block(kind).weave
+        rate = SAMPLE_RATE if weave is None else weave.rate
+        self.parts.append(Audio(samples, rate))
+        return AudioChunk(samples, rate, ids)
 
     def _progress(self, kind: Kind) -> MediaProgress:
         block = self._block(kind)
