@@ -152,7 +152,7 @@ def _load_gguf(path: Path, options: EngineOptions) -> Model:
             f"{path.name} has no chat template (tokenizer.chat_template), so messages cannot be laid "
             "out for it; take a chat model, or quantize the checkpoint with a chat_template.jinja beside it"
         )
-    encoders = _encoders(options.mmproj or projectors.beside(path, header))
+    encoders = _encoders(options.mmproj) or projectors.beside(path, header)
     native = LlamaCppEngine(path, options)
     try:
         read = _readers(encoders, native)

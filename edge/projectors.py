@@ -22,7 +22,7 @@ from edge.frontends.projector import Projector, Reader, readers
 MOST_OF_PICTURE = 4096  # tokens: what libmtmd itself allows a picture that may have any size (clip.cpp)
 
 
-def beside(model: Path, header: GgufHeader) -> Path | None:
+def beside(model: Path, header: GgufHeader) -> Mmproj | None:
     """The mmproj file in a model's folder, where one has embeddings as wide as the model's.
 
     One that cannot be read is warned of: it may belong to another model.
@@ -30,15 +30,18 @@ def beside(model: Path, header: GgufHeader) -> Path | None:
     Raises:
         UsageError: several fit.
     """
-    width, fitting = header.metadata.get(f"{header.architecture}.embedding_length"), []
+    width = header.metadata.get(f"{header.architecture}.embedding_length")
+    fitting: list[Mmproj] = []
     for path in sorted(model.parent.glob("mmproj*.gguf")):
         try:
-            if mmproj.read(path).width == width:
-                fitting.append(path)
+            known = mmproj.read(path)
         except EdgeError as error:
             warnings.warn(f"{error}; {model.name} is loaded without it", stacklevel=2)
+            continue
+        if known.width == width:
+            fitting.append(known)
     if len(fitting) > 1:
-        names = ", ".join(path.name for path in fitting)
+        names = ", ".join(known.path.name for known in fitting)
         raise UsageError(
             f"several mmproj files beside {model.name} fit it: {names}; choose one with --mmproj"
         )
@@ -67,4 +70,4 @@ def readers_of(encoders: Mmproj, native: Engine) -> tuple[Reader, ...]:
         return native.media_encoder(encoders.path, most_of_picture=most)
 
     identity = f"{mmproj.identity(encoders.path)} {most}"
-    return readers(Projector(identity, opened), tuple(encoders.projectors))
+    return readers(Projector(identity, opened), encoders.reads)

@@ -86,6 +86,11 @@ def of_gguf(path: Path) -> dict[str, Any]:
         "types": dict(Counter(tensor.type for tensor in header.tensors)),
         "bytes": header.file_size,
     }
+    from edge import projectors  # knows the engines
+
+    encoders = projectors.beside(path, header)
+    if encoders is not None:
+        facts |= {"mmproj": encoders.path.name, "reads": ["text", *encoders.reads]}
     native = json.loads(header.metadata.get("edge.native", "{}"))
     return facts | {
         "makes" if way == "out" else "reads": k for way, k in native.get("modalities", {}).items()

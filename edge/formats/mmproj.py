@@ -99,6 +99,7 @@ KINDS: Mapping[str, Kind] = {
         "mm.a.fc.weight": "dt", "mm.a.fc.bias": "t"}),
 }  # fmt: skip
 _OMNI = {"image": "qwen2.5vl_merger", "audio": "qwen2a"}  # projector type qwen2.5o names both
+_OF = {"video": "image"}  # what encodes it
 _ENCODERS = {"image": ("vision", "v"), "audio": ("audio", "a")}  # in keys, in tensor names
 _SIZES = ("embedding_length", "feed_forward_length", "block_count", "projection_dim", "attention.head_count")
 _OWN_SIZES = {"image": ("image_size", "patch_size"), "audio": ("num_mel_bins",)}
@@ -131,6 +132,11 @@ class Mmproj:
     projectors: Mapping[str, str]  # kind by medium: "image" and "audio"
     width: int  # of an embedding: the decoder's
     bytes: int
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The media; who sees pictures sees clips, as pictures one after another."""
+        return tuple(kind for kind in ("image", "video", "audio") if _OF.get(kind, kind) in self.projectors)
 
     @property
     def scales(self) -> bool:

@@ -131,13 +131,9 @@ class SoundReader(_Reader):
 
 
 Reader = PictureReader | SoundReader | ClipReader
+_READERS: dict[str, type[Reader]] = {"image": PictureReader, "video": ClipReader, "audio": SoundReader}
 
 
 def readers(projector: Projector, media: Sequence[str]) -> tuple[Reader, ...]:
-    """The frontends of a file that encodes some of "image" and "audio"; who sees pictures sees clips."""
-    made: list[Reader] = []
-    if "image" in media:
-        made += [PictureReader(projector), ClipReader(projector)]
-    if "audio" in media:
-        made.append(SoundReader(projector))
-    return tuple(made)
+    """The frontends of a file that reads some of "image", "video" and "audio"."""
+    return tuple(_READERS[kind](projector) for kind in media)

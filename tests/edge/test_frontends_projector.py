@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import edge
+from edge.cli import show
 from edge.engines.libmtmd import MediaEncoder
 from edge.engines.llama_native import media_library
 from edge.errors import DoesNotFitError, EngineError, IntegrityError, ModalityError, UsageError
@@ -335,6 +336,12 @@ def test_a_file_beside_a_model_that_cannot_be_read_is_warned_of_and_the_model_st
         assert model.chat().ask("Hello", sampling=GREEDY).finish_reason in ("end", "length")
     with pytest.raises(IntegrityError, match=r"mmproj.gguf is not a valid GGUF"):
         edge.load(tmp_path / "model.gguf", engine=EngineOptions(mmproj=tmp_path / "mmproj.gguf"))
+
+
+def test_show_says_what_a_model_and_the_file_beside_it_read(tmp_path: Path) -> None:
+    path = tiny_public.model(tmp_path, "smolvlm")
+    shown = show.of_gguf(path)
+    assert (shown["mmproj"], shown["reads"]) == ("mmproj.gguf", ["text", "image", "video"])
 
 
 def bundled(folder: Path) -> Path:
