@@ -14,7 +14,7 @@ from edge.engines.base import Engine
 from edge.engines.libmtmd import MediaEncoder
 from edge.engines.llama_cpp import LlamaCppEngine
 from edge.errors import DoesNotFitError, EdgeError, IntegrityError, UsageError
-from edge.formats import mmproj
+from edge.formats import identity, mmproj
 from edge.formats.gguf import GgufHeader
 from edge.formats.mmproj import Mmproj
 from edge.frontends.projector import Projector, Reader, readers
@@ -69,5 +69,5 @@ def readers_of(encoders: Mmproj, native: Engine) -> tuple[Reader, ...]:
             )
         return native.media_encoder(encoders.path, most_of_picture=most)
 
-    identity = f"{mmproj.identity(encoders.path)} {most}"
-    return readers(Projector(identity, opened), encoders.reads)
+    known = f"{identity.of_files([encoders.path])} {most}"
+    return readers(Projector(known, opened), encoders.reads)

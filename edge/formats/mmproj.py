@@ -1,6 +1,6 @@
 """An `mmproj` file: the encoders and projectors of a public model, proven sound before native code sees them.
 
-Job: what such a file reads (pictures, sounds), how wide its embeddings are, who it is; and for each kind of
+Job: what such a file reads (pictures, sounds), how wide its embeddings are; and for each kind of
 projector that is known here the keys, tensors, shapes and types that libmtmd computes with, as rows of data.
 Ignorance: weights, media, the decoder. A kind that has no row is refused: libmtmd ends the process on a
 tensor of an unexpected shape.
@@ -9,7 +9,6 @@ Source: tools/mtmd/clip.cpp, clip-impl.h and models/ of llama.cpp, as bundled in
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ MOST_IMAGE_SIDE, MOST_MELS, WHISPER_POSITIONS, MOST_TILES = (
     1500,
     64,
 )  # clip.cpp: load_hparams, whisper-enc.cpp
-_PIECES, _PIECE = 64, 1 << 16  # of a file's bytes, for its identity
 
 # A shape is written in ggml's order, a letter per dimension, "?" = may be missing: d width, c 3 colours,
 # p patch side, k numbers of a patch, n positions, q merged patches, m mel bands, s stacked frames, t width of
@@ -167,20 +165,6 @@ def read(path: str | Path) -> Mmproj:
     if len(widths) > 1:
         _refuse(path, f"its projectors make embeddings of different widths, {sorted(widths)}")
     return Mmproj(path, kinds, widths.pop(), header.file_size)
-
-
-def identity(path: str | Path) -> str:
-    """Who a file is, as 32 hex digits: its header, its size and pieces from all over its weights.
-
-    Only an edit that misses all 64 pieces goes unseen; of a file of gigabytes, 4 MiB are read.
-    """
-    size = Path(path).stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with Path(path).open("rb") as file:
-        for i in range(_PIECES):
-            file.seek(max(0, size - _PIECE) * i // (_PIECES - 1))
-            digest.update(file.read(_PIECE))
-    return digest.hexdigest()[:32]
 
 
 def _refuse(path: Path, why: str) -> NoReturn:
