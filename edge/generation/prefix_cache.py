@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,11 +59,18 @@ class PrefixCache:
         self._goes_back = True  # models that cannot forget a part of a sequence are not for us
 
     def prepare(
-        self, engine: Engine, held: Sequence[Key], wanted: Sequence[Key], *, sequence: int = 0
+        self,
+        engine: Engine,
+        held: Sequence[Key],
+        wanted: Sequence[Key],
+        *,
+        sequence: int = 0,
+        cut: Callable[[int], int] = lambda length: length,
     ) -> int:
         """Let a sequence hold as much of `wanted` as is known, and nothing else; how many keys that is.
 
         Always fewer than `wanted`, so that there is something to feed. `held` is what the sequence holds now.
+        `cut` gives a length that an engine can go back to, not more than the one it is given.
 
         Raises:
             EngineError: the engine is closed.
@@ -76,7 +83,7 @@ class PrefixCache:
         found = self._best(wanted, common + GAINED)
         if found is not None:
             common = common_prefix(found.keys, wanted) if self._restored(engine, found, sequence) else 0
-        common = min(common, len(wanted) - 1)
+        common = cut(min(common, len(wanted) - 1))
         engine.truncate(common, sequence=sequence)
         return common
 
