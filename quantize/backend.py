@@ -18,7 +18,7 @@ from edge.options import EngineOptions
 from quantize import importance, tensor_groups
 from quantize.tensor_groups import Group
 
-_SPARE = 4096  # bytes: what the quantizer adds to the header
+_SPARE = 8192  # bytes: what the quantizer and the summary of quality add to the header
 
 
 class Backend(Protocol):

@@ -28,14 +28,18 @@ _TOOLS = ("edge-multimodal", "llama-cpp-python", "gguf", "onnx", "onnxruntime", 
 
 def of_report(run: Run, folder: Path, started: float) -> dict[str, Any]:
     """What the report says about sizes and time."""
-    sizes, weights = {}, 0
+    sizes, weights, decoder = {}, 0, sum(t.size for t in run.checkpoint.decoder.values())
     if run.gguf:
-        sizes[manifests.GGUF] = Size(run.checkpoint.size, (folder / decoder_files.GGUF).stat().st_size)
+        sizes[manifests.GGUF] = Size(decoder, (folder / decoder_files.GGUF).stat().st_size)
         weights = sum(t.size for t in read_header(folder / decoder_files.GGUF).tensors)
     if run.onnx:
         written = [file.stat().st_size for file in onnx_export.files(folder / decoder_files.GRAPH)]
-        sizes[manifests.ONNX] = Size(run.checkpoint.size, sum(written))
+        sizes[manifests.ONNX] = Size(decoder, sum(written))
         weights = weights or written[1]
+    if run.projects:
+        path = folder / decoder_files.PROJECTOR
+        sizes[manifests.MMPROJ] = Size(run.checkpoint.size - decoder, path.stat().st_size)
+        weights += sum(t.size for t in read_header(path).tensors)
     for role, source in run.codecs.items():
         sizes[role] = Size(source.stat().st_size, (folder / source.name).stat().st_size)
     before = run.checkpoint.size + sum(source.stat().st_size for source in run.codecs.values())
@@ -45,6 +49,7 @@ def of_report(run: Run, folder: Path, started: float) -> dict[str, Any]:
         "name": run.checkpoint.name, "recipe": run.recipe.name, "type": run.type,
         "parameters": parameters, "bits_per_weight": round(8 * weights / parameters, 3),
         "seconds": round(time.monotonic() - started, 2), "sizes": sizes, "tools": _tools(),
+        "projector": decoder_files.projector_recipe(run).type if run.projects else "",
     }  # fmt: skip
 
 
@@ -58,7 +63,7 @@ def write_manifest(run: Run, folder: Path, files: Mapping[str, str], name: str) 
         family=str(facts.get("family", run.checkpoint.gguf)),
         member=str(facts.get("member", name)),
         architecture=run.checkpoint.gguf,
-        modalities=facts.get("modalities", {"in": ["text"], "out": ["text"]}),
+        modalities=facts.get("modalities", {"in": ["text"] + ["image"] * run.projects, "out": ["text"]}),
         vocabulary=run.vocabulary,
         files={role: manifests.entry_of(folder, path) for role, path in listed.items()},
         context_length=run.checkpoint.context_length,

@@ -87,14 +87,19 @@ class Checkpoint:
         return min(longest, window) if slides and window is not None else longest
 
     @property
+    def decoder(self) -> Mapping[str, StoredTensor]:
+        """The tensors that are not another tower's."""
+        return {n: t for n, t in self.tensors.items() if not n.startswith(self.architecture.other_towers)}
+
+    @property
     def size(self) -> int:
         """Bytes of all weights."""
         return sum(t.size for t in self.tensors.values())
 
     @property
     def widest(self) -> str:
-        """The type that holds every weight without loss: F32 if they are mixed."""
-        kinds = {t.dtype for t in self.tensors.values()}
+        """The type that holds every weight of the decoder without loss: F32 if they are mixed."""
+        kinds = {t.dtype for t in self.decoder.values()}
         return kinds.pop() if len(kinds) == 1 else "F32"
 
     def read(self, name: str) -> NDArray[Any]:

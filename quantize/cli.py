@@ -230,6 +230,8 @@ def stored_as(report: Report, role: str) -> str:
     if role.startswith("decoder"):
         kinds = report.type.split(" and ONNX ")  # where there are two, the GGUF's stands first
         return kinds[0] if role == "decoder" else f"ONNX {kinds[-1].removeprefix('ONNX ')}"
+    if role == "mmproj":
+        return f"{report.projector} (what that alone costs is not measured)"
     codec = report.codecs.get(role)
     if codec is None:
         return ""

@@ -1,4 +1,4 @@
-"""The decoders of a bundle: written without loss, quantized, and as an ONNX graph.
+"""The decoders of a bundle: written without loss, quantized, as an ONNX graph; the vision tower beside.
 
 Job: which file comes from which, and the roles they have in the manifest.
 Ignorance: how any of them is written, how good they are.
@@ -36,7 +36,8 @@ from quantize.preparation import Run
 from quantize.recipes import Recipe
 
 GGUF, GRAPH, VOCABULARY = "decoder.gguf", "decoder.onnx", "vocabulary.gguf"
-_SOURCE = f"{bundle.WORK}/source.gguf"
+PROJECTOR = "mmproj.gguf"
+_SOURCE, REFERENCE = f"{bundle.WORK}/source.gguf", f"{bundle.WORK}/reference.gguf"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def reference(run: Run, folder: Path) -> Path:
         return folder / GGUF
     if source.is_file() and run.checkpoint.widest == "F16":
         return source
-    path = folder / bundle.WORK / "reference.gguf"
+    path = folder / REFERENCE
     write = partial(gguf_export.write_float, run.checkpoint, path, recipes.find("f16"), run.progress)
     resume.once(_mark(folder, "reference"), write, path)
     return path
@@ -112,6 +113,21 @@ def write(run: Run, folder: Path, forms: Mapping[str, Form]) -> dict[str, str]:
     if run.onnx:
         files |= _write_onnx(run, folder, forms["onnx"])
     return files | _keep_grounds(folder, forms)
+
+
+def write_projector(run: Run, folder: Path) -> dict[str, str]:
+    """The vision tower beside the decoder, by role: in f16, or as a float recipe says."""
+    if not run.projects:
+        return {}
+    assert isinstance(run.checkpoint, Checkpoint)
+    gguf_export.write_projector(run.checkpoint, folder / PROJECTOR, projector_recipe(run), run.progress)
+    read_header(folder / PROJECTOR)
+    return {manifests.MMPROJ: PROJECTOR}
+
+
+def projector_recipe(run: Run) -> Recipe:
+    """How the vision tower is stored."""
+    return run.recipe if run.recipe.streamed else recipes.find("f16")
 
 
 def trial(run: Run, folder: Path, form: Form, kind: str) -> Path:

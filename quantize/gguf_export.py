@@ -1,8 +1,8 @@
-"""Writes a checkpoint as a float GGUF, streamed tensor by tensor.
+"""Writes a checkpoint as float GGUFs, streamed tensor by tensor: its decoder, and its vision tower.
 
 Job: header and weights in one file that alone says what it is.
-Ignorance: what the header says (`gguf_metadata`), how tensors are called (`tensor_names`); knows no bundle
-and judges no quality. A full disk is an OSError; the caller names the cure.
+Ignorance: what the headers say (`gguf_metadata`, `vision_tower`), how tensors are called (`tensor_names`);
+knows no bundle and judges no quality. A full disk is an OSError; the caller names the cure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import IntegrityError
-from quantize import gguf_metadata, llama_quantize, tensor_names
+from quantize import gguf_metadata, llama_quantize, tensor_names, vision_tower
 from quantize.checkpoint import Checkpoint
 from quantize.gguf_source import GgufSource
 from quantize.recipes import Recipe
@@ -42,10 +42,30 @@ def write_float(checkpoint: Checkpoint | GgufSource, path: Path, recipe: Recipe,
     tensor_names.check(rows, found, others=checkpoint.architecture.other_towers)
     writer = gguf.GGUFWriter(None, checkpoint.architecture.gguf)
     factors = gguf_metadata.add(writer, checkpoint, recipe)
+    typed = [(row, _stored_type(row, recipe)) for row in rows]
+    return _stream(
+        writer, path, checkpoint, typed, factors, lambda n, of: progress(f"write {recipe.type}", n, of)
+    )
+
+
+def write_projector(checkpoint: Checkpoint, path: Path, recipe: Recipe, progress: Progress) -> None:
+    """Stream the vision tower and its projector to `path`, as `write_float`; what `vision_tower` keeps F32
+    stays so. Errors as `write_float` and `vision_tower.add`."""
+    rows = vision_tower.rows(checkpoint.config)
+    found = {name: t.shape for name, t in checkpoint.tensors.items()}
+    tensor_names.check(rows, found, others=(checkpoint.architecture.prefix,))
+    writer = gguf.GGUFWriter(None, vision_tower.ARCHITECTURE)
+    vision_tower.add(writer, checkpoint, recipe)
+    typed = [(row, vision_tower.stored_type(row, recipe)) for row in rows]
+    _stream(writer, path, checkpoint, typed, None, lambda n, of: progress("write mmproj", n, of))
+
+
+def _stream(writer: Any, path: Path, checkpoint: Checkpoint, rows: list[tuple[tensor_names.Row, str]],
+            factors: NDArray[np.float32] | None, shown: Callable[[int, int], None]) -> None:  # fmt: skip
+    """Header, table and weights; each row with the type that it is stored as."""
     if factors is not None:
         writer.add_tensor_info("rope_freqs.weight", factors.shape, factors.dtype, factors.nbytes)
-    for row in rows:
-        kind = _stored_type(row, recipe)
+    for row, kind in rows:
         count = int(np.prod(row.stored)) * _NUMPY[kind].itemsize
         writer.add_tensor_info(row.target, row.stored, _NUMPY[kind], count, gguf.GGMLQuantizationType[kind])
     try:
@@ -54,12 +74,11 @@ def write_float(checkpoint: Checkpoint | GgufSource, path: Path, recipe: Recipe,
         writer.write_ti_data_to_file()
         if factors is not None:
             writer.write_tensor_data(factors)
-        for done, row in enumerate(rows, 1):
-            writer.write_tensor_data(_converted(checkpoint, row, _stored_type(row, recipe)))
-            progress(f"write {recipe.type}", done, len(rows))
+        for done, (row, kind) in enumerate(rows, 1):
+            writer.write_tensor_data(_converted(checkpoint, row, kind))
+            shown(done, len(rows))
     finally:
         writer.close()
-    return None
 
 
 def _convert_gguf(source: GgufSource, path: Path, recipe: Recipe, progress: Progress) -> None:

@@ -48,6 +48,11 @@ class GgufSource:
         return int(self.config["max_position_embeddings"])
 
     @property
+    def decoder(self) -> Mapping[str, GgufTensor]:
+        """All of them."""
+        return self.tensors
+
+    @property
     def size(self) -> int:
         """Bytes of all weights."""
         return sum(t.size for t in self.tensors.values())

@@ -26,6 +26,7 @@ from quantize import (
     importance,
     mixture,
     quality,
+    quality_stamp,
     report_page,
     resume,
     rotation_choice,
@@ -78,15 +79,17 @@ def quantize(
         files = decoder_files.write(run, folder, forms)
         gguf, onnx, note = _measure(run, folder, chosen.judged)
         mixtures = {kind: form.mixture for kind, form in forms.items() if form.mixture}
+        files |= decoder_files.write_projector(run, folder)
         codecs = _write_codecs(run, folder)
         files |= _copy_files(run, folder)
+        said = _continuations(run, folder, chosen.judged)
+        _stamp(run, folder, {"gguf": gguf, "onnx": onnx}, note, chosen.judged_on)
         told = Report(quality=gguf or onnx, quality_onnx=onnx if gguf else {}, quality_note=note,
                       judged_on=chosen.judged_on, importance=weighed, codecs=codecs,
                       **_plans(run, mixtures),
                       rotation={kind: asdict(kept) for kind, kept in rotations.items()},
                       **bundle_facts.of_report(run, folder, started))  # fmt: skip
         (folder / bundle_facts.REPORT).write_text(told.to_json(), encoding="utf-8")
-        said = _continuations(run, folder, chosen.judged)
         (folder / bundle_facts.PAGE).write_text(report_page.page(told, said, mixtures), encoding="utf-8")
         bundle_facts.write_manifest(run, folder, files, target.name)
     return told
@@ -175,6 +178,19 @@ def _measure(run: Run, folder: Path, judged: Rows) -> tuple[Measured, Measured, 
         partly = f"against f16 (the ONNX decoder was not measured: {error})"
         return gguf, onnx, partly if gguf else f"not measured: {error}"
     return gguf, onnx, "against f16"
+
+
+def _stamp(run: Run, folder: Path, found: dict[str, Measured], note: str, judged_on: str) -> None:
+    """Put the numbers into the decoders themselves; in the room of the reference, which is needed no more."""
+    (folder / decoder_files.REFERENCE).unlink(missing_ok=True)
+    digest = quality_stamp.source_digest(run.checkpoint)
+    for kind in run.formats:
+        facts = {"note": note, "judged_on": judged_on, "recipe": run.recipe.name, "source_sha256": digest}
+        told = quality_stamp.values(found[kind], facts)
+        if kind == "gguf":
+            quality_stamp.gguf(folder / decoder_files.GGUF, told)
+        else:
+            quality_stamp.onnx_graph(folder / decoder_files.GRAPH, told)
 
 
 def _continuations(run: Run, folder: Path, judged: Rows) -> list[Continuation]:

@@ -23,6 +23,7 @@ from quantize import (
     quality,
     recipes,
     resume,
+    vision_tower,
 )
 from quantize.budget import Goal
 from quantize.checkpoint import Checkpoint, read_json
@@ -79,6 +80,11 @@ class Run:
         return self.gguf and self.recipe.streamed
 
     @property
+    def projects(self) -> bool:
+        """Whether the bundle has a projector: the vision tower of the checkpoint, as a GGUF."""
+        return self.gguf and isinstance(self.checkpoint, Checkpoint) and vision_tower.present(self.checkpoint)
+
+    @property
     def parameters(self) -> int:
         return sum(prod(t.shape) for t in self.checkpoint.tensors.values())
 
@@ -115,7 +121,7 @@ def prepare(
         onnx_export.require(checkpoint)
     _check_rotation(options, checkpoint, chosen)
     if options.goal:
-        budget.check_possible(options.goal, [t.shape for t in checkpoint.tensors.values()])
+        budget.check_possible(options.goal, [t.shape for t in checkpoint.decoder.values()])
     _check_data(options, checkpoint)
     path = options.heldout or checkpoint.folder / "heldout.npz"
     if options.heldout and not path.is_file():
@@ -131,6 +137,9 @@ def prepare(
     run = Run(checkpoint, chosen, graph, codecs, arrays, options, progress or (lambda *_: None), key)
     if run.onnx is not None:
         genai.require_end(checkpoint.name, run.vocabulary.end)
+    if run.projects:
+        assert isinstance(checkpoint, Checkpoint)
+        vision_tower.require(checkpoint)
     target = output.resolve()
     bundle.check_target(target)
     bundle.require_disk(target, _needed(run))

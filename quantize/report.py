@@ -78,6 +78,7 @@ class Report:
     rotation: Mapping[str, Any] = field(default_factory=dict)  # by format: `rotation.Kept`; empty: none tried
     plan_onnx: Mapping[str, Any] = field(default_factory=dict)  # where `plan` is the GGUF's
     quality_onnx: Mapping[str, Quality] = field(default_factory=dict)  # where `quality` is the GGUF's
+    projector: str = ""  # the type of a vision tower's matrices; empty where there is none
 
     @property
     def qualities(self) -> dict[str, Quality]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from edge import store
 from edge.cli import output
-from edge.formats import manifest
+from edge.formats import gguf, manifest, quality_keys
 
 NOTICEABLE = 0.05  # of the next tokens that the float model gets right
 HEADINGS = ("modality", "KL (nats)", "same top token", "right token", "before")
@@ -64,9 +64,18 @@ def concern(told: Any) -> str | None:
 
 
 def warn(model: str) -> None:
-    """A note for the person at the terminal where a bundle gives reason for one; a .gguf says nothing."""
+    """A note for the person at the terminal where a model gives reason for one; a .gguf that was not made by
+    `edge quantize` gives none."""
     path = store.find(model)
     if path.is_dir():
         found = concern(report(path, manifest.load(path, hashes=False)))
-        if found:
-            output.note(f"note: {path.name}: {found}")
+    else:
+        told = of_gguf(path)
+        found = concern(told) if told else None
+    if found:
+        output.note(f"note: {path.name}: {found}")
+
+
+def of_gguf(path: Path) -> dict[str, Any] | None:
+    """What the header of a .gguf says of its quality; None where it says nothing."""
+    return quality_keys.read(gguf.read_header(path).metadata) if path.suffix == ".gguf" else None

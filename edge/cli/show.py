@@ -9,7 +9,7 @@ from typing import Any
 
 from edge import licences, store
 from edge.cli import flags, measured, output
-from edge.formats import gguf, manifest
+from edge.formats import gguf, manifest, quality_keys
 
 _TERMS = ("licence", "use_policy", "notice")  # roles of the files that say under what terms
 
@@ -85,12 +85,16 @@ def of_gguf(path: Path) -> dict[str, Any]:
         "tensors": len(header.tensors),
         "types": dict(Counter(tensor.type for tensor in header.tensors)),
         "bytes": header.file_size,
+        "report": (told := quality_keys.read(header.metadata)),
     }
     from edge import projectors  # knows the engines
 
     encoders = projectors.beside(path, header)
     if encoders is not None:
         facts |= {"mmproj": encoders.path.name, "reads": ["text", *encoders.reads]}
+    if told:
+        names = {"recipe": "recipe", "judged_on": "judged_on", "source_sha256": "source", "tool": "tool"}
+        facts |= {names[fact]: value for fact, value in told.items() if fact in names}
     native = json.loads(header.metadata.get("edge.native", "{}"))
     return facts | {
         "makes" if way == "out" else "reads": k for way, k in native.get("modalities", {}).items()

@@ -66,6 +66,10 @@ class GgufHeader:
     data_start: int  # bytes
     file_size: int  # bytes
     types: Mapping[str, str] = field(default_factory=dict)  # metadata key: "f32", "string", "array" ...
+    spans: Mapping[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # metadata key: its bytes, start and end
+    table_end: int = 0  # bytes; where the tensor table ends
 
     @property
     def architecture(self) -> str:
@@ -88,12 +92,13 @@ def read_header(path: str | Path, *, part: bool = False) -> GgufHeader:
     with path.open("rb") as file:
         cursor = _Cursor(file, path.stat().st_size, path.name, part=part)
         version, tensor_count = _preamble(cursor)
-        metadata, types = _metadata(cursor, cursor.number("Q", "the metadata count"))
+        metadata, types, spans = _metadata(cursor, cursor.number("Q", "the metadata count"))
         alignment = _alignment(cursor, metadata)
         rows = [_tensor_row(cursor) for _ in range(cursor.fits(tensor_count, MIN_ROW, "tensors"))]
+        table_end = cursor.at
         tensors, start = _place(cursor, rows, alignment)
         size = max((cursor.size, *(t.offset + t.size for t in tensors)))
-        header = GgufHeader(version, metadata, tensors, start, size, types)
+        header = GgufHeader(version, metadata, tensors, start, size, types, spans, table_end)
         _check_tokenizer(cursor, header)
         _check_shape_of_model(cursor, header)
     return header
@@ -157,18 +162,23 @@ def _preamble(cursor: _Cursor) -> tuple[int, int]:
     return version, cursor.number("Q", "the tensor count")
 
 
-def _metadata(cursor: _Cursor, count: int) -> tuple[dict[str, Any], dict[str, str]]:
-    """Values by key, and the names of their types."""
+def _metadata(
+    cursor: _Cursor, count: int
+) -> tuple[dict[str, Any], dict[str, str], dict[str, tuple[int, int]]]:
+    """Values by key, the names of their types, and where they lie."""
     values: dict[str, Any] = {}
     types: dict[str, str] = {}
+    spans: dict[str, tuple[int, int]] = {}
     for index in range(cursor.fits(count, MIN_ENTRY, "metadata entries")):
+        start = cursor.at
         key = cursor.string(MAX_KEY, f"metadata key {index}")
         if not key or key in values:
             cursor.fail(f"metadata key {index} {key!r} is {'given twice' if key else 'empty'}")
         kind = cursor.number("I", f"the type of {key}")
         values[key] = _value(cursor, kind, key)
         types[key] = {_STRING: "string", _ARRAY: "array"}.get(kind) or _SCALARS[kind][0]
-    return values, types
+        spans[key] = start, cursor.at
+    return values, types, spans
 
 
 def _value(cursor: _Cursor, kind: int, key: str) -> Any:

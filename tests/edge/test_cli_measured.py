@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from edge.cli import measured
-from edge.formats import manifest
+from edge.cli import measured, show
+from edge.formats import manifest, quality_keys
+from quantize import quality_stamp
 
 
 def told(**kinds: dict[str, float]) -> dict[str, Any]:
@@ -53,10 +54,37 @@ def test_a_bundles_report_is_read_and_a_damaged_one_counts_as_none(tiny_bundle: 
     assert measured.report(broken, known) is None
 
 
-def test_a_note_goes_to_stderr_for_a_bundle_and_nothing_for_a_gguf(
+def test_a_gguf_that_travels_alone_still_says_what_it_lost(
     tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    measured.warn(str(tiny_bundle / "decoder.gguf"))
+    alone = tmp_path / "alone.gguf"
+    shutil.copyfile(tiny_bundle / "decoder.gguf", alone)
+    told = measured.of_gguf(alone)
+    assert told is not None
+    report = json.loads((tiny_bundle / "report.json").read_text())["quality"]
+    for kind, numbers in measured.quality(told).items():
+        for name, value in numbers.items():
+            assert value == pytest.approx(report[kind][name], rel=1e-3)
+    show.command(str(alone))
+    shown = capsys.readouterr().out
+    assert "same top token" in shown
+    assert told["source_sha256"] in shown
+    poor = {"divergence": 1.0, "accuracy": 0.3, "reference_accuracy": 0.5}
+    quality_stamp.gguf(alone, quality_keys.keys({"image": poor}, {"note": "against f16"}))
+    measured.warn(str(alone))
+    assert "image (20 points)" in capsys.readouterr().err
+    quality_stamp.gguf(alone, quality_keys.keys({}, {"note": "not measured: no memory"}))
+    measured.warn(str(alone))
+    assert "never measured" in capsys.readouterr().err
+
+
+def test_a_note_goes_to_stderr_for_a_bundle_and_nothing_for_a_gguf_of_others(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = tmp_path / "silent.gguf"
+    shutil.copyfile(tiny_bundle / "decoder.gguf", silent)
+    quality_stamp.gguf(silent, {})
+    measured.warn(str(silent))
     assert capsys.readouterr() == ("", "")
     bundle = tmp_path / "unmeasured"
     shutil.copytree(tiny_bundle, bundle)

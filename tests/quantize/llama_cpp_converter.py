@@ -21,11 +21,11 @@ import gguf
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "converter.json"
 _RUN = """
 import runpy, sys
-root, folder, out = sys.argv[1:]
+root, folder, out, kind, *more = sys.argv[1:]
 sys.path[:0] = [root, root + "/gguf-py"]
 from conversion.base import TextModel
 TextModel.get_vocab_base_pre = lambda self, tokenizer: "gpt-2"
-sys.argv = ["convert", folder, "--outtype", "f32", "--outfile", out]
+sys.argv = ["convert", folder, "--outtype", kind, "--outfile", out, *more]
 runpy.run_path(root + "/convert_hf_to_gguf.py", run_name="__main__")
 """
 
@@ -51,6 +51,13 @@ def _short(value: Any) -> Any:
     return value
 
 
+def _converted(root: str, folder: str, kind: str, *more: str) -> dict[str, Any]:
+    out = Path(folder) / "theirs.gguf"
+    command = [sys.executable, "-c", _RUN, root, folder, str(out), kind, *more]
+    subprocess.run(command, check=True, capture_output=True)
+    return described(out)
+
+
 def main(root: str) -> None:
     """Write the fixture."""
     from tests.quantize import tiny_checkpoints
@@ -59,11 +66,9 @@ def main(root: str) -> None:
     for name in tiny_checkpoints.MADE:
         with tempfile.TemporaryDirectory() as folder:
             tiny_checkpoints.checkpoint(Path(folder), name)
-            out = Path(folder) / "theirs.gguf"
-            subprocess.run(
-                [sys.executable, "-c", _RUN, root, folder, str(out)], check=True, capture_output=True
-            )
-            found[name] = described(out)
+            found[name] = _converted(root, folder, "f32")
+            for kind in ("f16", "bf16") if "vision" in name else ():
+                found[f"{name} mmproj {kind}"] = _converted(root, folder, kind, "--mmproj")
     FIXTURE.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -21,7 +21,7 @@ from quantize.checkpoint import open_checkpoint
 from tests import tiny
 
 NAMES = ("llama2", "llama3", "llama31", "llama32_tied", "llama_biased", "llama_linear", "mistral", "qwen2",
-         "qwen2_yarn_tied", "qwen3", "llama4", "llama4_all_experts")  # fmt: skip
+         "qwen2_yarn_tied", "qwen3", "llama4", "llama4_all_experts", "llama4_vision")  # fmt: skip
 IDS = [257, *np.random.default_rng(0).integers(0, 256, 99).tolist()]
 
 
