@@ -27,8 +27,8 @@ WIDTH, HIDDEN, LAYERS = 1024, 4096, 4  # 34 M weights: beyond the caches of a co
 ROWS, STEPS = 16, 40  # quantized rows that are repeated; timed runs
 
 
-def write(path: Path, name: str) -> None:
-    """The stack in one kind: up, down, up, down …"""
+def write(path: Path, name: str, accuracy: int = INT8_ACTIVATIONS) -> None:
+    """The stack in one kind: up, down, up, down …; `accuracy` is MatMulNBits' accuracy_level."""
     kind, random, x = KINDS[name], np.random.default_rng(0), "x0"
     with GraphWriter(path) as graph:
         graph.input(x, TensorProto.FLOAT, ["rows", WIDTH])
@@ -40,7 +40,7 @@ def write(path: Path, name: str) -> None:
             if whole.zeros is not None:
                 inputs.append(graph.weight(f"z{i}", whole.zeros))
             x = graph.contrib("MatMulNBits", inputs, f"x{i + 1}", K=columns, N=rows, bits=kind.bits,
-                              block_size=kind.block, accuracy_level=INT8_ACTIVATIONS)  # fmt: skip
+                              block_size=kind.block, accuracy_level=accuracy)  # fmt: skip
         graph.output(x, TensorProto.FLOAT, ["rows", WIDTH])
         graph.save("speed", {})
 
