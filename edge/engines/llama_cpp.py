@@ -39,6 +39,7 @@ from edge.segments import EmbeddingSegment, Segment, TokenSegment
 
 _PROBE_BYTES = 512 << 20  # larger models are bound by memory bandwidth: all free threads, no probe
 _PROBE_STEPS, _PROBE_SECONDS = 4, 0.6
+_HOPELESS = 0.1  # seconds: more threads that take as long for one token need not be timed again
 _LOAD_EVERY = 0.2  # seconds between two looks at what other processes take
 _BULK = 16  # tokens in one batch from which the prefill thread count applies
 
@@ -341,7 +342,10 @@ class LlamaCppEngine:
         threads = 1
         while threads <= cpus and (not times or time.perf_counter() < deadline):
             self._native.llama_set_n_threads(self._context, threads, cpus)
-            self._timed_step()  # starts the threads
+            if (
+                self._timed_step() > _HOPELESS and times
+            ):  # starts the threads; here they wait for a busy processor
+                break
             times[threads] = [self._timed_step() for _ in range(_PROBE_STEPS)]
             threads *= 2
         self.truncate(0)
