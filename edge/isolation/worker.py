@@ -108,7 +108,7 @@ class Worker:
         self._waiting: dict[int, SimpleQueue[ToolCall]] = {}  # calls whose tool runs
         self._pool = ThreadPoolExecutor(_AT_ONCE, "edge call")
         self._serving = threading.local()
-        self._model: Model | None = None
+        self._model: Model
 
     def serve(self) -> None:
         """Until the parent is gone."""
@@ -123,9 +123,6 @@ class Worker:
                     self._waiting[frame.call].put(frame.tool)
                 else:
                     self._pool.submit(self._do, frame)
-        if self._model is not None:
-            for files in self._model.kept:  # what later processes find is written to its end
-                files.close()
 
     def finish(self) -> None:
         """Wait for files that are still being written for later processes, as long as the parent waits."""
@@ -148,7 +145,7 @@ class Worker:
             if isinstance(frame, Load):
                 value = self._load(frame)
             elif frame.talk is None:
-                value = getattr(self._loaded(), frame.method)(*frame.arguments, **frame.keywords)
+                value = getattr(self._model, frame.method)(*frame.arguments, **frame.keywords)
             else:
                 talk = self._talk(frame.talk)
                 told = partial(talk.told, frame.said)
@@ -161,15 +158,11 @@ class Worker:
         self._model = model = open_model(frame.name, engine=frame.options)
         return Loaded(model.manifest, model.reads, model.makes, model.exact)
 
-    def _loaded(self) -> Model:
-        assert self._model is not None, "the parent loads before it asks"
-        return self._model
-
     def _talk(self, told: Talk) -> Conversation:
         for number in told.forgotten:
             self._talks.pop(number, None)
         if told.fresh or told.number not in self._talks:
-            self._talks[told.number] = Conversation(self._loaded())
+            self._talks[told.number] = Conversation(self._model)
         talk = self._talks[told.number]
         talk.take(told)
         return talk
