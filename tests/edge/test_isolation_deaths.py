@@ -19,7 +19,7 @@ from edge.isolation import supervisor
 from edge.options import EngineOptions, SamplingOptions
 from tests.isolated import TRAPS, kill, pid, told, traps, words
 
-ENGINE = EngineOptions(threads=1)
+ENGINE = EngineOptions(threads=1, cache_bytes=0)  # what one model kept would serve the other
 SHORT = SamplingOptions(seed=1, max_tokens=6)
 LONG = SamplingOptions(seed=1, max_tokens=400)
 
