@@ -25,7 +25,7 @@ from edge.media.image import Picture
 from tests import tiny_public
 
 RESULT = Path(__file__).parent / "results" / "mtmd_cross_check.json"
-QUESTION, TOKENS, CONTEXT, BATCH, MEDIA, TRIES = "What is it?", 16, 1024, 512, 6, 8
+QUESTION, TOKENS, CONTEXT, BATCH, MEDIA, TRIES = "What is it?", 16, 1024, 512, 6, 16
 
 
 def media(folder: Path, sound: bool) -> list[Path]:
