@@ -46,9 +46,9 @@ def refreshed(path: str, sections: Mapping[str, Section]) -> str:
     return text
 
 
-def put(text: str, name: str, body: str) -> str:
+def put(text: str, name: str, body: str, *, by: str = "make docs") -> str:
     """Replace what stands between the markers of one section."""
-    begin, end = f"<!-- {name}: generated, `make docs` -->", f"<!-- end of {name} -->"
+    begin, end = f"<!-- {name}: generated, `{by}` -->", f"<!-- end of {name} -->"
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
     if not found or not closed:

@@ -86,7 +86,8 @@ class ImageCodec:
         if not rows:
             return None
         filled = (*ids, *[ids[-1]] * (wide * wide - len(ids)))
-        return self.decode(filled)[: rows * _PATCH]
+        seen = self.decode(filled)  # a decoder may draw more pixels per code than the encoder reads
+        return seen[: len(seen) * rows // wide]
 
     def close(self) -> None:
         """Free native memory."""

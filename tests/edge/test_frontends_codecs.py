@@ -65,6 +65,16 @@ def test_a_preview_is_the_finished_rows_of_a_picture_and_ends_as_the_whole(codec
     assert np.array_equal(codec.preview(ids), codec.decode(ids))
 
 
+def test_a_preview_is_as_fine_as_the_decoder_draws(codecs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = image_codec(codecs)
+    ids = codec.encode(Image(noise())).ids[1:-1]
+    coarse = codec.decode
+    monkeypatch.setattr(codec, "decode", lambda ids: coarse(ids).repeat(2, axis=0).repeat(2, axis=1))
+    begun = codec.preview(ids[:32])
+    assert begun is not None
+    assert begun.shape == (64, 128, 3)
+
+
 def test_the_codec_sees_what_the_graph_sees(codecs: Path) -> None:
     pixels = noise(64, 64)
     plain = OnnxSession(codecs / "image_encoder.onnx")
