@@ -110,7 +110,8 @@ def open_model(name: str | Path, *, engine: EngineOptions | None = None) -> Mode
 def _load_bundle(folder: Path, options: EngineOptions) -> Model:
     known = manifest.load(folder)
     media, sequences = _kept("media", options), _kept("sequences", options)
-    codecs = _codecs(folder, known, MediaCache(*media))
+    cache = MediaCache(*media)
+    codecs = _codecs(folder, known, cache)
     template = known.path(folder, "chat_template").read_text(encoding="utf-8")
     length = min(options.context_length or known.context_length, known.context_length)
     own = known.path(folder, manifest.MMPROJ) if manifest.MMPROJ in known.files else None
@@ -121,7 +122,7 @@ def _load_bundle(folder: Path, options: EngineOptions) -> Model:
         roles = (manifest.GGUF,) if llama else (manifest.ONNX, manifest.ONNX_DATA)
         weights = [known.path(folder, role) for role in roles if role in known.files]
         prefixes = _prefixes(native, weights, options, sequences)
-        wired = _wired(known, native, (*codecs, *_readers(encoders, native)), template, prefixes)
+        wired = _wired(known, native, (*codecs, *_readers(encoders, native, cache)), template, prefixes)
         return replace(wired, kept=media + sequences)
     except BaseException:
         native.close()
@@ -155,12 +156,13 @@ def _load_gguf(path: Path, options: EngineOptions) -> Model:
     encoders = _encoders(options.mmproj) or projectors.beside(path, header)
     native = LlamaCppEngine(path, options)
     try:
-        read = _readers(encoders, native)
+        media = _kept("media", options)
+        read = _readers(encoders, native, MediaCache(*media))
         kinds = ("text", *(reader.kind for reader in read))
         sequences = _kept("sequences", options)
         prefixes = _prefixes(native, [path], options, sequences)
         described = _described(path, header, native, kinds)
-        return replace(_wired(described, native, read, template, prefixes), kept=sequences)
+        return replace(_wired(described, native, read, template, prefixes), kept=media + sequences)
     except BaseException:
         native.close()
         raise
@@ -170,8 +172,8 @@ def _encoders(path: str | Path | None) -> Mmproj | None:
     return None if path is None else mmproj.read(Path(path).expanduser())
 
 
-def _readers(encoders: Mmproj | None, native: Native) -> tuple[Reader, ...]:
-    return () if encoders is None else projectors.readers_of(encoders, native)
+def _readers(encoders: Mmproj | None, native: Native, cache: MediaCache) -> tuple[Reader, ...]:
+    return () if encoders is None else projectors.readers_of(encoders, native, cache)
 
 
 def _described(path: Path, header: gguf.GgufHeader, native: Native, kinds: tuple[str, ...]) -> Manifest:

@@ -17,6 +17,7 @@ from edge.errors import DoesNotFitError, EdgeError, IntegrityError, UsageError
 from edge.formats import identity, mmproj
 from edge.formats.gguf import GgufHeader
 from edge.formats.mmproj import Mmproj
+from edge.frontends.media_cache import MediaCache
 from edge.frontends.projector import Projector, Reader, readers
 
 MOST_OF_PICTURE = 4096  # tokens: what libmtmd itself allows a picture that may have any size (clip.cpp)
@@ -48,7 +49,7 @@ def beside(model: Path, header: GgufHeader) -> Mmproj | None:
     return fitting[0] if fitting else None
 
 
-def readers_of(encoders: Mmproj, native: Engine) -> tuple[Reader, ...]:
+def readers_of(encoders: Mmproj, native: Engine, cache: MediaCache) -> tuple[Reader, ...]:
     """The frontends of an mmproj file; its weights are loaded when the first medium comes."""
     if not isinstance(native, LlamaCppEngine):
         raise UsageError(f"{encoders.path.name} needs the llama.cpp engine; choose the engine auto")
@@ -69,5 +70,5 @@ def readers_of(encoders: Mmproj, native: Engine) -> tuple[Reader, ...]:
             )
         return native.media_encoder(encoders.path, most_of_picture=most)
 
-    known = f"{identity.of_files([encoders.path])} {most}"
-    return readers(Projector(known, opened), encoders.reads)
+    known = f"{identity.of_files([encoders.path])} {most} {hardware.machine_key()}"
+    return readers(Projector(known, opened, cache), encoders.reads)

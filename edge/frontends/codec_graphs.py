@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge.errors import IntegrityError, ModalityError
 from edge.formats import onnx_file
-from edge.frontends.media_cache import MediaCache
+from edge.frontends.media_cache import MediaCache, name_of
 from edge.onnx_session import OnnxSession
 from edge.segments import TokenSegment
 from edge.vocabulary import MediaBlock
@@ -63,7 +63,9 @@ class CodecGraphs:
             ModalityError: no encoder.
             IntegrityError: the graph gave codes outside of its block.
         """
-        return TokenSegment(self._cache.ids(self._codec, values, lambda: self._encoded(values)))
+        (span,) = self._cache.segments(name_of(self._codec, values), lambda: (self._encoded(values),))
+        assert isinstance(span, TokenSegment)
+        return span
 
     @cached_property
     def _codec(self) -> str:
@@ -75,7 +77,7 @@ class CodecGraphs:
             graph = hashlib.file_digest(file, "sha256").hexdigest()
         return f"{graph} onnxruntime {version('onnxruntime')} {self.block}"
 
-    def _encoded(self, values: NDArray[Any]) -> tuple[int, ...]:
+    def _encoded(self, values: NDArray[Any]) -> TokenSegment:
         codes = self._run("encoder", values).reshape(-1)
         if not len(codes) or codes.min() < 0 or codes.max() >= self.block.size:
             last = self.block.size - 1
@@ -83,7 +85,7 @@ class CodecGraphs:
                 f"{self._paths['encoder']} gave codes outside of 0..{last}; the file is damaged"
             )
         ids = (int(code) + self.block.base for code in codes)
-        return (self.block.opener, *ids, self.block.closer)
+        return TokenSegment((self.block.opener, *ids, self.block.closer))
 
     def decode(self, ids: Sequence[int]) -> NDArray[Any]:
         """The decoder's array for ids of the block.

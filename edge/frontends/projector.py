@@ -6,7 +6,6 @@ Ignorance: engines (an encoder is whatever keeps `Encoder`), chat, caches. These
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NoReturn, Protocol
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import IntegrityError, ModalityError
+from edge.frontends.media_cache import MediaCache, name_of
 from edge.media import audio, image, video
 from edge.messages import Audio, Image, Video
 from edge.segments import Segment
@@ -41,9 +41,10 @@ class Encoder(Protocol):
 class Projector:
     """One file's encoder, shared by the frontends of its media."""
 
-    def __init__(self, identity: str, opened: Callable[[], Encoder]) -> None:
+    def __init__(self, identity: str, opened: Callable[[], Encoder], cache: MediaCache | None = None) -> None:
         """`identity` stands in every key: other weights make other embeddings."""
         self.identity, self._opened = identity, opened
+        self._cache = cache or MediaCache()
         self._encoder: Encoder | None = None
 
     @property
@@ -53,12 +54,12 @@ class Projector:
             self._encoder = self._opened()
         return self._encoder
 
-    def key(self, *arrays: NDArray[Any]) -> str:
-        """The name of what is encoded."""
-        digest = hashlib.sha256(self.identity.encode())
-        for values in arrays:
-            digest.update(f"{values.shape} {values.dtype}".encode() + np.ascontiguousarray(values).tobytes())
-        return digest.hexdigest()
+    def pieces(
+        self, values: NDArray[Any], encode: Callable[[Encoder, str], tuple[Segment, ...]]
+    ) -> tuple[Segment, ...]:
+        """What the encoder makes of an array under the name of its content, or made of it before."""
+        key = name_of(self.identity, values)
+        return self._cache.segments(key, lambda: encode(self.encoder, key))
 
     def close(self) -> None:
         """Free native memory; it opens again at the next use."""
@@ -99,7 +100,7 @@ class PictureReader(_Reader):
             EngineError: the encoder failed.
         """
         pixels = image.read(media).pixels
-        return self._projector.encoder.pictures([pixels], self._projector.key(pixels))
+        return self._projector.pieces(pixels, lambda encoder, key: encoder.pictures([pixels], key))
 
 
 class ClipReader(_Reader):
@@ -111,7 +112,9 @@ class ClipReader(_Reader):
         """The pieces of 4 to 8 frames. Errors as those of pictures."""
         fewest, most = FRAMES
         frames = video.read(media, fewest=fewest, most=most).frames
-        return self._projector.encoder.pictures(list(frames), self._projector.key(frames), film=True)
+        return self._projector.pieces(
+            frames, lambda encoder, key: encoder.pictures(list(frames), key, film=True)
+        )
 
 
 class SoundReader(_Reader):
@@ -127,7 +130,7 @@ class SoundReader(_Reader):
                 "the mmproj file says it has an encoder for sound, but none opened; get it again"
             )
         samples = audio.read(media, encoder.sample_rate).samples
-        return encoder.sound(samples, self._projector.key(samples))
+        return self._projector.pieces(samples, lambda encoder, key: encoder.sound(samples, key))
 
 
 Reader = PictureReader | SoundReader | ClipReader

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 
 from edge.cache_store import CacheStore
 from edge.frontends.audio_codec import AudioCodec
 from edge.frontends.image_codec import ImageCodec
 from edge.frontends.media_cache import MediaCache
-from edge.messages import Audio, Image
+from edge.frontends.projector import Projector, readers
+from edge.messages import Audio, Image, Video
 from edge.onnx_session import OnnxSession
+from edge.segments import EmbeddingSegment, Segment, TokenSegment
 from edge.vocabulary import NATIVE
 from tests import tiny
 
@@ -98,6 +102,59 @@ def test_what_is_lost_is_encoded_again_with_the_same_ids(
         (tmp_path / "key").unlink()
     assert seen(codecs, MediaCache(CacheStore(tmp_path))) == first
     assert len(runs) == 2
+
+
+class CountingEncoder:
+    """Makes embeddings that tell their content; of a film, rows that stand side by side."""
+
+    sample_rate = 16_000
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def pictures(
+        self, pictures: Sequence[NDArray[np.uint8]], key: str, *, film: bool = False
+    ) -> tuple[Segment, ...]:
+        self.made += 1
+        rows = np.stack([picture.mean((0, 1)) for picture in pictures]).astype(np.float32)
+        places = np.arange(3 * len(rows), dtype=np.int32).reshape(-1, 3) if film else None
+        return TokenSegment((7,)), EmbeddingSegment(rows, key, places, causal=not film), TokenSegment((8, 9))
+
+    def sound(self, samples: NDArray[np.float32], key: str) -> tuple[Segment, ...]:
+        self.made += 1
+        return (EmbeddingSegment(samples[:20].reshape(4, 5), key),)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def told(segments: tuple[Segment, ...]) -> list[object]:
+    """Segments as plain values."""
+    return [
+        s.ids if isinstance(s, TokenSegment)
+        else (s.key, s.causal, s.embeddings.tolist(), None if s.places is None else s.places.tolist())
+        for s in segments
+    ]  # fmt: skip
+
+
+def test_embeddings_of_a_projector_are_found_by_a_later_process_and_no_others(tmp_path: Path) -> None:
+    frames = np.stack([PIXELS, PIXELS[::-1], PIXELS[:, ::-1], PIXELS])
+    media = Image(PIXELS), Video(frames, 0.2), Audio(SAMPLES, 16_000)
+
+    def process(identity: str) -> tuple[list[object], int]:
+        store, encoder = CacheStore(tmp_path), CountingEncoder()
+        projector = Projector(identity, lambda: encoder, MediaCache(store))
+        made = [
+            told(reader.encode(medium))  # type: ignore[arg-type]
+            for reader, medium in zip(readers(projector, ("image", "video", "audio")), media, strict=True)
+        ]
+        store.close()
+        return made, encoder.made
+
+    first, again, other = process("one"), process("one"), process("other")
+    assert (first[1], again[1], other[1]) == (3, 0, 3)
+    assert first[0] == again[0]
+    assert first[0] != other[0]  # their keys
 
 
 def test_memory_is_bounded(codecs: Path, runs: list[str]) -> None:

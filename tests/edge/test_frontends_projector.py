@@ -42,7 +42,8 @@ def load(home: Path, name: str, **options: Any) -> Model:
     path = home / name / "model.gguf"
     if not path.exists():
         tiny_public.model(path.parent, name)
-    return edge.load(path, engine=EngineOptions(**{"context_length": 1024, "threads": 1} | options))
+    own = {"context_length": 1024, "threads": 1, "cache_bytes": 0}  # what one test encoded is not for others
+    return edge.load(path, engine=EngineOptions(**own | options))
 
 
 def picture(seed: int = 0, height: int = 50, width: int = 70) -> edge.Image:
@@ -296,7 +297,7 @@ def test_a_closed_model_encodes_nothing(home: Path) -> None:
     pieces(model, picture())
     model.close()
     with pytest.raises(EngineError, match="closed"):
-        pieces(model, picture())
+        pieces(model, picture(1))
 
 
 # --- which file -------------------------------------------------------------------------------------------
