@@ -19,6 +19,7 @@ from typing import Any, get_args
 import numpy as np
 
 from edge import abilities
+from edge.async_turns import AsyncTurns
 from edge.context import Context
 from edge.errors import IncompleteError, UsageError
 from edge.events import (
@@ -57,7 +58,7 @@ class _Asked:
     previews: int = 0
 
 
-class Chat:
+class Chat(AsyncTurns):
     """One conversation with one model. Several may share a model, one at a time."""
 
     def __init__(
@@ -157,8 +158,9 @@ class Chat:
         return scored(self._wiring, prompt, ids)
 
     def cancel(self) -> None:
-        """Stop the running reply after its current token; safe from any thread."""
+        """Stop the running reply, also while it reads a long prompt; safe from any thread."""
         self._cancel.set()
+        self._wiring.decoder.wake()
 
     def transcript(self) -> list[tuple[Message, tuple[int, ...] | None]]:
         """The history, each reply with the very ids that it was made of; for `resume`, here or elsewhere."""

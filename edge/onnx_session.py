@@ -76,6 +76,10 @@ class OnnxSession:
         """A run whose arrays are bound once and used in place."""
         return Binding(self)
 
+    def stop(self) -> Any:
+        """A switch for `Binding.run`: its `terminate`, set from any thread, fails runs until cleared."""
+        return runtime().RunOptions()
+
     def close(self) -> None:
         """Free native memory."""
         self.native = None
@@ -109,10 +113,10 @@ class Binding:
             self._native.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
         self._kept[name] = array
 
-    def run(self) -> None:
-        """Compute once. Raises EngineError: a shape does not fit the graph, or the run failed."""
+    def run(self, stop: Any = None) -> None:
+        """Compute once. Raises EngineError: a shape does not fit the graph, it failed or was stopped."""
         with self._session._failures_named():
-            self._session.native.run_with_iobinding(self._native)
+            self._session.native.run_with_iobinding(self._native, stop)
 
 
 def runtime() -> Any:

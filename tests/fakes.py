@@ -73,7 +73,7 @@ class FakeEngine:
         self.held: list[list[object]] = [[] for _ in range(sequences)]
         self.fed: list[tuple[int, tuple[object, ...]]] = []
         self.fail_at: int | None = None  # the native call that fails
-        self.closed = False
+        self.closed = self.interrupted = False
 
     def feed(self, segments: Sequence[Segment], *, sequence: int = 0) -> Logits:
         """Append; logits of the next queued id."""
@@ -93,6 +93,10 @@ class FakeEngine:
         for sequence, token in enumerate(tokens):
             self._append(sequence, [token])
         return np.stack([self._logits(sequence) for sequence in range(len(tokens))])
+
+    def interrupt(self) -> None:
+        """Remember that it was asked."""
+        self.interrupted = True
 
     def length(self, sequence: int = 0) -> int:
         """Tokens held."""

@@ -12,9 +12,14 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import EngineError
 from edge.segments import Segment
 
 Logits = NDArray[np.float32]
+
+
+class Interrupted(EngineError):
+    """The call was interrupted before it was done; its sequences are as they were before it."""
 
 
 class Tokenizer(Protocol):
@@ -57,11 +62,15 @@ class Engine(Protocol):
 
         Raises:
             DoesNotFitError: the sequence would grow past `context_length`.
+            Interrupted: `interrupt` was called.
             EngineError: the native call failed; the sequence is cleared.
         """
 
     def step(self, tokens: Sequence[int]) -> Logits:
         """Append tokens[i] to sequence i in one batch; logits (len(tokens), vocab)."""
+
+    def interrupt(self) -> None:
+        """Let the `feed` or `step` that runs now, else the next one, end soon; from any thread."""
 
     def length(self, sequence: int = 0) -> int:
         """Tokens a sequence holds."""
@@ -80,4 +89,4 @@ class Engine(Protocol):
         """
 
     def close(self) -> None:
-        """Free native memory; further calls raise EngineError."""
+        """Free native memory, once a call that runs has ended; further calls raise EngineError."""

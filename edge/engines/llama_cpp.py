@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
@@ -23,11 +24,12 @@ from numpy.typing import NDArray
 
 from edge import hardware
 from edge.engines import guards, lora, room, state
-from edge.engines.base import Logits
+from edge.engines.base import Interrupted, Logits
+from edge.engines.door import one_at_a_time
 from edge.engines.hidden_states import hidden_states
 from edge.engines.libmtmd import MediaEncoder
 from edge.engines.llama_batch import Batch
-from edge.engines.llama_native import LlamaTokenizer, complaint, library
+from edge.engines.llama_native import LlamaTokenizer, abort_flag, complaint, library
 from edge.engines.own_thread import CallersThread, OwnThread
 from edge.engines.positions import Positions
 from edge.engines.repacking import packs_again
@@ -41,6 +43,7 @@ _PROBE_BYTES = 512 << 20  # larger models are bound by memory bandwidth: all fre
 _PROBE_STEPS, _PROBE_SECONDS = 4, 0.6
 _HOPELESS = 0.1  # seconds: more threads that take as long for one token need not be timed again
 _LOAD_EVERY = 0.2  # seconds between two looks at what other processes take
+_ABORTED = 2  # llama_decode, after the flag was raised
 _BULK = 16  # tokens in one batch from which the prefill thread count applies
 
 
@@ -78,8 +81,9 @@ class LlamaCppEngine:
         self._fixed = chosen.threads
         self._context = self._open()
         self._thread = OwnThread("llama.cpp") if hardware.has_tiles() else CallersThread()
+        self._flag, self.door = abort_flag(self._native, self._context), threading.RLock()
         self._finalizer = weakref.finalize(
-            self, _free, self._native, self._context, self._model, self._thread
+            self, _free, self._native, self._context, self._model, self._thread, self._flag, self.door
         )
         self._adapt = partial(lora.switch_on, self._native, handles=handles, wanted=wanted)
         self._adapt(self._context)
@@ -103,13 +107,21 @@ class LlamaCppEngine:
 
     # --- the contract -----------------------------------------------------------------------------
 
+    @one_at_a_time
     def feed(self, segments: Sequence[Segment], *, sequence: int = 0) -> Logits:
         """Append segments to a sequence; the logits after the last token, (vocab,)."""
         self._alive(sequence)
         total = guards.tokens_of(segments)
         self._check_room(total, sequence)
         self._look_around()
-        left = total
+        before = self._lengths[sequence]
+        try:
+            return self._fed(segments, total, sequence)
+        except Interrupted:
+            self.truncate(before, sequence=sequence)
+            raise
+
+    def _fed(self, segments: Sequence[Segment], left: int, sequence: int) -> Logits:
         for segment in segments:
             first = self._places[sequence].after(self._lengths[sequence])
             with self._attention(segment):
@@ -123,6 +135,7 @@ class LlamaCppEngine:
         last: Logits = self._logits(-1)[0]
         return last
 
+    @one_at_a_time
     def step(self, tokens: Sequence[int]) -> Logits:
         """Append tokens[i] to sequence i in one batch; logits (len(tokens), vocab)."""
         count = len(tokens)
@@ -137,10 +150,15 @@ class LlamaCppEngine:
             self._watch(time.perf_counter() - began)
         return self._logits(*range(count))
 
+    def interrupt(self) -> None:
+        """Let the call that runs now, else the next one, end soon; from any thread."""
+        self._flag[0] = 1
+
     def length(self, sequence: int = 0) -> int:
         """Tokens a sequence holds."""
         return self._lengths[sequence]
 
+    @one_at_a_time
     def truncate(self, length: int, *, sequence: int = 0) -> None:
         """Forget all but the first `length` tokens."""
         self._alive(sequence)
@@ -156,6 +174,7 @@ class LlamaCppEngine:
         self._lengths[sequence] = kept
         self._places[sequence].cut(kept)
 
+    @one_at_a_time
     def save(self, *, sequence: int = 0) -> bytes:
         """What a sequence holds, for `restore`."""
         self._alive(sequence)
@@ -165,6 +184,7 @@ class LlamaCppEngine:
         payload = self._places[sequence].packed() + bytes(memoryview(buffer)[:written])
         return state.framed(self._model_key, self._lengths[sequence], payload)
 
+    @one_at_a_time
     def restore(self, saved: bytes, *, sequence: int = 0) -> None:
         """Hold what was saved, instead of what is held now."""
         self._alive(sequence)
@@ -179,6 +199,7 @@ class LlamaCppEngine:
             )
         self._lengths[sequence] = length
 
+    @one_at_a_time
     def hidden(self, runs: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """Hidden states of each run of ids, (n, width), by itself; the sequences stay as they are."""
         self._alive(0)
@@ -216,7 +237,7 @@ class LlamaCppEngine:
         )
 
     def close(self) -> None:
-        """Free native memory; further calls raise EngineError."""
+        """Free native memory, once a call that runs has ended; further calls raise EngineError."""
         self._finalizer()
 
     # --- loading ----------------------------------------------------------------------------------
@@ -294,6 +315,9 @@ class LlamaCppEngine:
 
     def _run(self, batch: Any, sequences: Sequence[int], each: int) -> None:
         code = self._thread.call(self._native.llama_decode, self._context, batch)
+        if code == _ABORTED:  # llama.cpp took this call back; those before it stand
+            self._flag[0] = 0
+            raise Interrupted("the call was interrupted")
         if code != 0:
             for sequence in sequences:
                 self._clear(sequence)
@@ -379,7 +403,16 @@ class LlamaCppEngine:
         self._native.llama_set_n_threads(self._context, decode, bulk)
 
 
-def _free(native: Any, context: Any, model: Any, thread: OwnThread | CallersThread) -> None:
-    thread.stop()
-    native.llama_free(context)
-    native.llama_model_free(model)
+def _free(
+    native: Any,
+    context: Any,
+    model: Any,
+    thread: OwnThread | CallersThread,
+    flag: Any,
+    door: threading.RLock,
+) -> None:
+    flag[0] = 1  # a call that runs in another thread ends now
+    with door:
+        thread.stop()
+        native.llama_free(context)
+        native.llama_model_free(model)

@@ -7,6 +7,7 @@ Ignorance: contexts, decoding. Does not validate files: `edge.formats.gguf` does
 from __future__ import annotations
 
 import ctypes
+import os
 import unicodedata
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -60,6 +61,19 @@ def complaint() -> str:
     text = "; ".join(_complaints)
     _complaints.clear()
     return text
+
+
+def abort_flag(native: Any, context: Any) -> Any:
+    """Two bytes; once the first is 1, the running call of the context ends.
+
+    llama.cpp asks after every node of its graph, and asking Python would cost the interpreter's lock each
+    time. So it asks C for the length of the text that the bytes are: 0 or 1.
+    """
+    flag = (ctypes.c_uint8 * 2)()
+    library_of_c = ctypes.cdll.msvcrt if os.name == "nt" else ctypes.CDLL(None)
+    asked = ctypes.cast(library_of_c.strlen, native.ggml_abort_callback)
+    native.llama_set_abort_callback(context, asked, ctypes.addressof(flag))
+    return flag
 
 
 def _hear(level: int, text: bytes, _: Any) -> None:

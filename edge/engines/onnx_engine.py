@@ -11,6 +11,7 @@ It computes on the caller's thread: ggml, whose tile shapes onnxruntime would ch
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Sequence
 from functools import partial
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 
 from edge import hardware
 from edge.engines import guards, room, state
-from edge.engines.base import Logits
+from edge.engines.base import Interrupted, Logits
+from edge.engines.door import one_at_a_time
 from edge.engines.vocabulary_file import VocabularyFile
 from edge.errors import EngineError, IntegrityError, UsageError
 from edge.onnx_session import Binding, OnnxSession
@@ -59,6 +61,7 @@ class OnnxEngine:
         self.tokenizer = self._vocabulary.tokenizer
         self._check_memory(size, chosen)
         self._session = OnnxSession(path, threads=self._threads, external=True, patterns=False)
+        self._stop, self.door = self._session.stop(), threading.RLock()
         self._read_graph(chosen)
         self._batch_size = max(1, min(chosen.batch, self.context_length))
         self._model = f"{self.name} {size} {self.vocab_size} {self._cache_shapes}"
@@ -73,18 +76,20 @@ class OnnxEngine:
 
     # --- the contract -----------------------------------------------------------------------------
 
+    @one_at_a_time
     def feed(self, segments: Sequence[Segment], *, sequence: int = 0) -> Logits:
         """Append segments to a sequence; the logits after the last token, (vocab,)."""
         self._alive(sequence)
         total = guards.tokens_of(segments)
         self._check_room(total, sequence)
-        logits: Logits
-        for segment in segments:
-            for start in range(0, len(segment), self._batch_size):
-                ids, rows = self._piece(segment, start)
-                logits = self._run(ids, sequence, rows)[0]
-        return logits
+        before = self._lengths[sequence]
+        try:
+            return self._fed(segments, sequence)
+        except Interrupted:
+            self._lengths[sequence] = before
+            raise
 
+    @one_at_a_time
     def step(self, tokens: Sequence[int]) -> Logits:
         """Append tokens[i] to sequence i in one batch; logits (len(tokens), vocab)."""
         self._alive(len(tokens) - 1)
@@ -93,6 +98,10 @@ class OnnxEngine:
         for sequence in range(len(tokens)):
             self._check_room(1, sequence)
         return self._run(np.array(tokens, np.int64)[:, None], 0)
+
+    def interrupt(self) -> None:
+        """Let the call that runs now, else the next one, end soon; from any thread."""
+        self._stop.terminate = True
 
     def length(self, sequence: int = 0) -> int:
         """Tokens a sequence holds."""
@@ -103,6 +112,7 @@ class OnnxEngine:
         self._alive(sequence)
         self._lengths[sequence] = min(self._lengths[sequence], max(0, length))
 
+    @one_at_a_time
     def save(self, *, sequence: int = 0) -> bytes:
         """What a sequence holds, for `restore`."""
         self._alive(sequence)
@@ -110,6 +120,7 @@ class OnnxEngine:
         held = (cache[sequence, :, :length].tobytes() for cache in self._caches.values())
         return state.framed(self._model, length, b"".join(held))
 
+    @one_at_a_time
     def restore(self, saved: bytes, *, sequence: int = 0) -> None:
         """Hold what was saved, instead of what is held now."""
         self._alive(sequence)
@@ -129,10 +140,12 @@ class OnnxEngine:
         self._lengths[sequence] = length
 
     def close(self) -> None:
-        """Free native memory; further calls raise EngineError."""
-        self._finalizer()
-        self._bindings.clear()
-        self._caches.clear()
+        """Free native memory, once a call that runs has ended; further calls raise EngineError."""
+        self.interrupt()
+        with self.door:
+            self._finalizer()
+            self._bindings.clear()
+            self._caches.clear()
 
     # --- loading ----------------------------------------------------------------------------------
 
@@ -162,6 +175,14 @@ class OnnxEngine:
 
     # --- runs -------------------------------------------------------------------------------------
 
+    def _fed(self, segments: Sequence[Segment], sequence: int) -> Logits:
+        logits: Logits
+        for segment in segments:
+            for start in range(0, len(segment), self._batch_size):
+                ids, rows = self._piece(segment, start)
+                logits = self._run(ids, sequence, rows)[0]
+        return logits
+
     def _piece(self, segment: Segment, start: int) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
         """Ids (1, n), and rows (1, n, width) where they stand for embeddings."""
         end = start + self._batch_size
@@ -189,8 +210,11 @@ class OnnxEngine:
             if rows is not None:
                 binding.reads("inputs_embeds", rows)
             binding.writes("logits", logits)
-            binding.run()
-        except EngineError:
+            binding.run(self._stop)
+        except EngineError as error:
+            if self._stop.terminate:  # nothing was appended
+                self._stop.terminate = False
+                raise Interrupted("the call was interrupted") from error
             for sequence in touched:
                 self._lengths[sequence] = 0
             raise

@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from edge.engines.base import Engine, Logits
+from edge.engines.base import Engine, Interrupted, Logits
 from edge.errors import DoesNotFitError, EngineError, UsageError
 from edge.events import FinishReason
 from edge.generation.constraints import Candidates, Grammar, Kind, Mark
@@ -65,6 +65,12 @@ class Decoder:
         self._held: list[Key] = []
         self._recent: list[int] = []
         self._busy = False
+        self._cancelled: Callable[[], bool] = _never  # of the request that runs
+
+    def wake(self) -> None:
+        """A request was cancelled: if it runs, let the engine stop computing for it. From any thread."""
+        if self._cancelled():
+            self.engine.interrupt()
 
     def stream(self, request: Request) -> Generator[Step | Stop]:
         """Ids until the grammar ends, the context is full, or the request is cancelled; last comes a `Stop`.
@@ -75,8 +81,11 @@ class Decoder:
             UsageError: another stream of this engine is not over yet.
         """
         with self._alone():
+            self._cancelled = request.cancelled
             try:
                 yield from self._stream(request)
+            except Interrupted:
+                yield Stop("cancelled")
             finally:
                 self._cache.finished(self.engine, self._held)
 
@@ -124,7 +133,7 @@ class Decoder:
             for i, token in enumerate(tokens):
                 steps.append(_told(Step(token, "text", "text"), logits, top))
                 if i + 1 < len(tokens):
-                    logits = self.engine.step([token])[0]
+                    logits = self._done(partial(self.engine.step, [token]))[0]
                     self._held.append(token)
         return steps
 
@@ -140,7 +149,7 @@ class Decoder:
             self._forget_unsure()
             raise
         finally:
-            self._busy = False
+            self._busy, self._cancelled = False, _never
 
     def _read(self, prompt: Sequence[Segment]) -> Logits:
         """Make the first sequence hold exactly the prompt; feed only what it does not hold already."""
@@ -153,7 +162,7 @@ class Decoder:
         common = self._cache.prepare(self.engine, self._held, keys, cut=partial(_uncut, prompt))
         self.prompt_tokens, self.cached_tokens = len(keys), common
         self._held = keys[:common]
-        logits = self.engine.feed(_after(prompt, common))
+        logits = self._done(lambda: self.engine.feed(_after(prompt, common)))
         self._held = keys
         return logits
 
@@ -174,20 +183,31 @@ class Decoder:
         tokens, last = [step.token for step in steps], steps[-1]
         self._recent += tokens
         if guided and last.mark in ("code", "frame"):
-            both = self.engine.step([last.token, last.token])
+            both = self._done(lambda: self.engine.step([last.token, last.token]))
             self._held += tokens
             return both[0], both[1]
-        logits = (
-            self.engine.step(tokens)[0]
-            if len(tokens) == 1
-            else self.engine.feed([TokenSegment(tuple(tokens))])
+        logits = self._done(
+            lambda: (
+                self.engine.step(tokens)[0]
+                if len(tokens) == 1
+                else self.engine.feed([TokenSegment(tuple(tokens))])
+            )
         )
         self._held += tokens
         if last.mark == "open" and self._guides(request, last.kind):
             self.engine.truncate(0, sequence=1)
             empty = TokenSegment((*request.null_prompt, last.token))
-            return logits, self.engine.feed([empty], sequence=1)
+            return logits, self._done(lambda: self.engine.feed([empty], sequence=1))
         return logits, None
+
+    def _done(self, call: Callable[[], Logits]) -> Logits:
+        """What a call of the engine gives; again, where an interrupt came too late for whom it was meant."""
+        while True:
+            try:
+                return call()
+            except Interrupted:
+                if self._cancelled():
+                    raise
 
     def _guides(self, request: Request, kind: Kind) -> bool:
         return (
@@ -199,6 +219,10 @@ class Decoder:
         self._held.clear()
         with contextlib.suppress(EngineError):  # the engine may be closed
             self.engine.truncate(0)
+
+
+def _never() -> bool:
+    return False
 
 
 def _biased(logits: Logits, bias: Mapping[int, float]) -> Logits:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from edge import offline
+from edge.async_turns import AsyncTurns
 from edge.events import Event, Reply, Score, ToolCall
 from edge.generation.shapes.python_types import described
 from edge.isolation.ledger import Ledger
@@ -40,7 +41,7 @@ from edge.options import SamplingOptions
 from edge.tools import Toolbox
 
 
-class IsolatedChat:
+class IsolatedChat(AsyncTurns):
     """One conversation; its model lives elsewhere."""
 
     def __init__(

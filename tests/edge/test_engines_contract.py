@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge.engines.base import Engine
+from edge.engines.base import Engine, Interrupted
 from edge.engines.llama_cpp import LlamaCppEngine
 from edge.engines.onnx_engine import OnnxEngine
 from edge.errors import DoesNotFitError, EngineError
@@ -236,3 +237,55 @@ def test_a_sequence_longer_than_the_context_is_not_restored(opened: Open) -> Non
         shorter.restore(longer.save())
     longer.close()
     shorter.close()
+
+
+def test_an_interrupted_call_appends_nothing_and_the_next_one_works(engine: Engine) -> None:
+    plain = engine.feed(ids(*random_ids(40)))
+    engine.truncate(10)
+    engine.interrupt()
+    with pytest.raises(Interrupted):
+        engine.feed(ids(*random_ids(40)[10:]))
+    assert engine.length() == 10
+    engine.interrupt()
+    with pytest.raises(Interrupted):
+        engine.step([5])
+    assert engine.length() == 10
+    assert close(plain, engine.feed(ids(*random_ids(40)[10:])))
+
+
+def test_an_interrupt_between_two_batches_takes_the_whole_call_back(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, calls = engine._run, []
+
+    def counted(*given: object, **named: object) -> object:
+        done = run(*given, **named)
+        calls.append(done)
+        engine.interrupt()
+        return done
+
+    engine.feed(ids(*random_ids(5)))
+    monkeypatch.setattr(engine, "_run", counted)
+    with pytest.raises(Interrupted):
+        engine.feed(ids(*random_ids(40)))
+    assert (len(calls), engine.length()) == (1, 5)
+
+
+def test_closing_waits_for_the_call_that_runs_in_another_thread(opened: Open) -> None:
+    engine, failed = opened(), []
+
+    def feed(sequence: int) -> None:
+        try:
+            while True:
+                engine.truncate(0, sequence=sequence)
+                engine.feed(ids(*random_ids(120)), sequence=sequence)
+        except EngineError as error:
+            failed.append(str(error))
+
+    threads = [threading.Thread(target=feed, args=(sequence,)) for sequence in (0, 1)]
+    for thread in threads:
+        thread.start()
+    engine.close()
+    for thread in threads:
+        thread.join()
+    assert len(failed) == 2

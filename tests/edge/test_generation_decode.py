@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from edge.engines.base import Interrupted, Logits
 from edge.errors import DoesNotFitError, EngineError, UsageError
 from edge.generation.constraints import Grammar, Kind
 from edge.generation.decode import Decoder, Request, Step, Stop
 from edge.generation.sampling import Sampler
 from edge.options import SamplingOptions
-from edge.segments import EmbeddingSegment, TokenSegment
+from edge.segments import EmbeddingSegment, Segment, TokenSegment
 from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, NATIVE
 from tests.fakes import AUD, AUD_END, END, FRAME, IMG, IMG_END, VID, VID_END, FakeEngine
 
@@ -183,3 +185,51 @@ def test_guidance_follows_a_clip_through_all_of_its_frames() -> None:
     clip = [VID, *[FRAME, *[IMAGE_BASE] * 64] * 4, VID_END]
     assert (ids, reason) == ([*clip, END], "end")
     assert engine.held[1] == [1, 2, *clip[:-1]]
+
+
+class Interruptible(FakeEngine):
+    """Raises `Interrupted` in its next `feed` once, after `meanwhile` ran."""
+
+    def __init__(self, meanwhile: Callable[[], None], **options: Any) -> None:
+        super().__init__([5] * 9, **options)
+        self.meanwhile: Callable[[], None] | None = meanwhile
+
+    def feed(self, segments: Sequence[Segment], *, sequence: int = 0) -> Logits:
+        if (meanwhile := self.meanwhile) is not None:
+            self.meanwhile = None
+            meanwhile()
+            raise Interrupted("the call was interrupted")
+        return super().feed(segments, sequence=sequence)
+
+
+def test_cancelling_while_the_prompt_is_read_interrupts_the_engine_and_ends_the_stream() -> None:
+    cancelled: list[bool] = []
+
+    def cancel() -> None:
+        cancelled.append(True)
+        decoder.wake()
+
+    engine = Interruptible(cancel)
+    decoder = Decoder(engine)
+    asked = replace(request(1, 2, 3), cancelled=lambda: bool(cancelled))
+    assert run(engine, asked, decoder) == ([], "cancelled")
+    assert engine.interrupted
+    assert engine.fed == []
+    engine.queue.clear()
+    assert run(engine, request(1, 2, 3), decoder) == ([END], "end")
+    assert engine.fed == [(0, (1, 2, 3))]
+
+
+def test_an_interrupt_that_comes_too_late_costs_a_second_call_and_nothing_else() -> None:
+    engine = Interruptible(lambda: None)
+    engine.queue.clear()
+    assert run(engine, request(1, 2, 3)) == ([END], "end")
+
+
+def test_waking_without_a_cancelled_stream_interrupts_nobody() -> None:
+    engine = FakeEngine([5, END])
+    decoder = Decoder(engine)
+    stream = decoder.stream(request(1))
+    next(stream)
+    decoder.wake()
+    assert not engine.interrupted

@@ -1,0 +1,57 @@
+"""The same turns for programs with an event loop: `async for event in chat.asend(…)`.
+
+Job: run one stream of events in a thread of its own, one event for each that is asked for, so that the loop
+never waits. Who leaves, or is cancelled, cancels the reply; what was made until then is kept, as `send` does.
+Ignorance: how a reply is made, and in which process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import Any, Protocol
+
+from edge.events import Event
+from edge.messages import Part
+
+
+class Turns(Protocol):
+    """What `asend` needs of a chat."""
+
+    @property
+    def send(self) -> Callable[..., Iterator[Event]]:
+        """Say something and stream the answer."""
+
+    def cancel(self) -> None:
+        """Stop the running reply; safe from any thread."""
+
+
+class AsyncTurns:
+    """What a chat inherits that can `send` and `cancel`."""
+
+    async def asend(self: Turns, *parts: str | Part, **wishes: Any) -> AsyncGenerator[Event]:
+        """The same as `send`, with the same arguments, errors and events, for an event loop.
+
+        To leave early, cancel the task, or close the generator (`contextlib.aclosing`).
+        """
+        import asyncio  # here: who has no loop need not wait for it
+        from concurrent.futures import ThreadPoolExecutor
+
+        loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, thread_name_prefix="edge.asend")
+        stream, over = None, False
+        try:
+            stream = await loop.run_in_executor(thread, lambda: self.send(*parts, **wishes))
+            while (event := await loop.run_in_executor(thread, next, stream, None)) is not None:
+                yield event
+            over = True
+        finally:
+            if stream is not None and not over:
+                self.cancel()
+                await asyncio.shield(loop.run_in_executor(thread, _left, stream))
+            thread.shutdown(wait=False)
+
+
+def _left(stream: Iterator[Event]) -> None:
+    """The listener left: the generator keeps what was made."""
+    close = getattr(stream, "close", None)
+    if close is not None:
+        close()

@@ -1,0 +1,114 @@
+"""asend: the events of send, a loop that never waits, and what is left when somebody leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+import edge
+from edge.errors import EngineError, UsageError
+from edge.events import Finished, TextDelta
+from edge.messages import Text
+from tests.edge.test_chat import talk
+from tests.fakes import END
+
+GREEDY = edge.SamplingOptions(temperature=0.0, max_tokens=12)
+
+
+def told(events: list[object]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def test_the_events_are_those_of_send_and_the_turn_is_kept() -> None:
+    chat, _ = talk([*b"Hello", END])
+
+    async def main() -> list[object]:
+        return [event async for event in chat.asend("hi", make="text")]
+
+    events = asyncio.run(main())
+    assert told(events) == "Hello"
+    assert isinstance(events[-1], Finished)
+    assert chat.history[1].parts == (Text("Hello"),)
+
+
+def test_an_error_of_send_is_raised_in_the_loop() -> None:
+    chat, _ = talk()
+
+    async def main() -> None:
+        async for _ in chat.asend():
+            pass
+
+    with pytest.raises(UsageError, match="nothing was said"):
+        asyncio.run(main())
+
+
+def test_who_leaves_keeps_what_was_made_until_then() -> None:
+    chat, _ = talk([*b"Hello", END])
+
+    async def main() -> str:
+        async with aclosing(chat.asend("hi")) as events:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    return event.text
+        return ""
+
+    first = asyncio.run(main())
+    assert chat.history[1].parts == (Text(first),)
+    assert first == "H"
+
+
+def test_a_cancelled_task_cancels_the_reply_and_the_loop_goes_on_meanwhile() -> None:
+    """The engine waits in its step until the task is cancelled: only a loop that is free can do that."""
+    chat, engine = talk([*b"Hello", END])
+    reached, interrupted, step = threading.Event(), threading.Event(), engine.step
+
+    def waits(tokens: list[int]) -> object:
+        reached.set()
+        assert interrupted.wait(10)
+        return step(tokens)
+
+    engine.step, engine.interrupt = waits, interrupted.set  # type: ignore[method-assign, assignment]
+
+    async def listen() -> None:
+        async for _ in chat.asend("hi"):
+            pass
+
+    async def main() -> None:
+        task = asyncio.create_task(listen())
+        while not reached.is_set():
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert interrupted.is_set()
+    assert [message.role for message in chat.history] == ["user", "assistant"]
+    for thread in [t for t in threading.enumerate() if t.name.startswith("edge.asend")]:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_closing_a_model_ends_the_stream_of_another_thread_with_an_error(tiny_bundle: Path) -> None:
+    model = edge.load(tiny_bundle)
+    begun, failed = threading.Event(), []
+
+    def listen() -> None:
+        try:
+            while True:
+                for _ in model.chat().send("hi", make="text", sampling=GREEDY):
+                    begun.set()
+        except EngineError as error:
+            failed.append(str(error))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    assert begun.wait(30)
+    model.close()
+    thread.join(30)
+    assert failed
+    assert "closed" in failed[0]
