@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
+import edge
 from edge.errors import IntegrityError, NotFoundError, UsageError
 from edge.formats import manifest
 from edge.formats.gguf import read_header
@@ -128,6 +130,7 @@ def encoded(decoder: Path, projector: Path, pixels: NDArray[np.uint8]) -> NDArra
 
 @pytest.mark.train
 def test_a_bundle_holds_the_tower_and_reads_pictures(folder: Path, tmp_path: Path) -> None:
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}<s>{{ m.content }}\n{% endfor %}")
     report = pipeline.quantize(folder, tmp_path / "b", "int8")
     known = manifest.load(tmp_path / "b")
     assert known.modalities == {"in": ("text", "image"), "out": ("text",)}
@@ -137,6 +140,16 @@ def test_a_bundle_holds_the_tower_and_reads_pictures(folder: Path, tmp_path: Pat
     assert report.sizes["mmproj"].after == tower.file_size
     before = report.sizes["mmproj"].before + report.sizes["decoder"].before
     assert before == report.sizes["total"].before == open_checkpoint(folder).size
+    exact = edge.SamplingOptions(temperature=0.0, max_tokens=6)
+    pictures = [Image.fromarray(np.full((48, 48, 3), shade, np.uint8)) for shade in (0, 255)]
+    with edge.load(tmp_path / "b") as model:
+        assert "image" in model.reads
+        said = []
+        for number, picture in enumerate(pictures):
+            picture.save(tmp_path / f"{number}.png")
+            shown = edge.Image(tmp_path / f"{number}.png")
+            said.append(model.chat(sampling=exact).ask("What is it?", shown).text)
+    assert said[0] != said[1]  # it sees the picture
 
 
 def tower(folder: Path, vision: dict[str, Any]) -> Checkpoint:
