@@ -213,6 +213,8 @@ class _Encoder:
 
     def width(self) -> int:
         """Of its embeddings, once every tensor is there and fits."""
+        if self.name == "llama4" and "v.blk.0.attn_post_norm.weight" in self.tensors:
+            _refuse(self.path, "its converter called ln2 attn_post_norm, and libmtmd applies that elsewhere")
         wanted = {f"{self.prefix}.blk.{i}.{name}": shape for i in range(self.sizes["block_count"])
                   for name, shape in self._block().items()} | self.kind.rest  # fmt: skip
         for name, letters in wanted.items():

@@ -113,6 +113,7 @@ BAD: list[tuple[str, Callable[[Keys, Tensors], None], str]] = [
     ("llama4", shape("mm.model.mlp.2.weight", 40, 41), "expected"),
     ("llama4", shape("v.blk.0.ln1.weight", 32, dtype=np.float16), "is F16, expected F32"),
     ("llama4", shape("v.blk.1.attn_q_norm.weight", 32), "which no projector of llama4 has"),
+    ("llama4", shape("v.blk.0.attn_post_norm.weight", 32), "called ln2 attn_post_norm"),
     ("smolvlm", drop(f"{V}.projector.scale_factor"), "1 merged"),
     ("smolvlm", put(f"{V}.preproc_image_size", 1 << 20), "cuts pictures of 1048576"),
     ("smolvlm", shape("v.patch_embd.weight", 32, 4, 8, 8), "expected"),
