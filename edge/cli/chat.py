@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -32,6 +33,9 @@ class Lines(Protocol):
         Raises:
             KeyboardInterrupt: Ctrl-C on an empty line.
         """
+
+    def busy(self) -> AbstractContextManager[None]:
+        """While a message is answered."""
 
 
 def command(
@@ -104,8 +108,9 @@ def converse(talk: Conversation, source: Lines) -> None:
             output.aside("(Ctrl-C again, Ctrl-D or /bye leaves)")
             continue
         try:
-            if line is None or not talk.turn(line):
-                return
+            with source.busy():
+                if line is None or not talk.turn(line):
+                    return
         except EdgeError as error:
             output.note(f"edge: {error}")
         pressed = talk.stopped

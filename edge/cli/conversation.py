@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import atomic, saved_chat
+from edge import atomic
 from edge.cli import attachments, output
 from edge.cli.screen import Screen, Shown, interruptible
 from edge.cli.settings import Settings, changed, full_name
@@ -175,6 +175,8 @@ class Conversation:
             from edge.cli import sound_device
 
             sound_device.check("output")
+            if name == "speak" and "audio" not in self.model.makes:
+                raise ModalityError(f"{self.model.name} does not speak; choose a model that makes sound")
         self.settings = settings
         if name == "system":
             self.clear("")
@@ -218,6 +220,8 @@ class Conversation:
             raise UsageError("name a file: /save talk.json to go on later, /save talk.md to read it")
         path, _ = attachments.first_path(rest)
         if path.suffix.lower() == ".json":
+            from edge import saved_chat
+
             saved_chat.save(path, self.chat.history, self.settings.system)
         elif path.suffix.lower() == ".md":
             lines = [line for turn in self.turns for line in turn.told]
@@ -229,6 +233,8 @@ class Conversation:
     def load(self, rest: str) -> None:
         if not rest:
             raise UsageError("name a file that /save wrote: /load talk.json")
+        from edge import saved_chat
+
         path, _ = attachments.first_path(rest)
         messages, system = saved_chat.load(path)
         kinds = {type(part).__name__.lower() for message in messages for part in message.parts}

@@ -67,6 +67,10 @@ class LineEditor:
         except EOFError:
             return None
 
+    def busy(self) -> contextlib.AbstractContextManager[None]:
+        """Keys that are pressed while a message is answered wait for the next prompt."""
+        return unseen_typing()
+
 
 def _keys() -> KeyBindings:
     keys = KeyBindings()

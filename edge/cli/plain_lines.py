@@ -7,6 +7,7 @@ Ignorance: keys, history, what a message means.
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 PROMPT, MORE = ">>> ", "... "
 FENCE = '"""'
@@ -21,7 +22,7 @@ class PlainLines:
             print(draft, file=sys.stderr)
         line = self._line(PROMPT)
         if line is None or not line.startswith(FENCE):
-            return line
+            return line and line.strip()
         text: str = line.removeprefix(FENCE)
         while FENCE not in text:
             following = self._line(MORE)
@@ -29,6 +30,10 @@ class PlainLines:
                 return text.strip() or None
             text += "\n" + following
         return text.partition(FENCE)[0].strip()
+
+    def busy(self) -> AbstractContextManager[None]:
+        """Nothing is to be done while a message is answered."""
+        return nullcontext()
 
     def _line(self, prompt: str) -> str | None:
         if sys.stdin.isatty():

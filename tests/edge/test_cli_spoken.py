@@ -152,6 +152,13 @@ def test_once_stopped_nothing_more_is_heard(device: Device) -> None:
     assert len(device.played) == 3
 
 
+def test_a_model_without_a_voice_cannot_be_made_to_speak(device: Device, tiny_bundle: Path) -> None:
+    with edge.load(tiny_bundle / "decoder.gguf") as mute:
+        for line, words in (("/set speak on", "does not speak"), ("/mic", "does not read sound")):
+            with pytest.raises(ModalityError, match=words):
+                talk(mute).turn(line)
+
+
 @pytest.mark.parametrize("line", ["/mic", "/set speak on", "/set play on"])
 @pytest.mark.parametrize("lacks", ["the package", "PortAudio", "a device"])
 def test_what_is_missing_is_said_with_its_cure(

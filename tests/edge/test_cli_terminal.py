@@ -135,6 +135,16 @@ def test_ctrl_c_stops_a_reply_and_the_conversation_goes_on_but_a_second_one_leav
     assert terminal.leave() == 130
 
 
+def test_what_is_typed_during_a_reply_is_the_next_message(terminal: Terminal) -> None:
+    terminal.until(">>>")
+    terminal.type("/set max_tokens 60\r")
+    terminal.until(">>>")
+    terminal.type("tell me a story\r")
+    terminal.until("story[\\s\\S]*<unused")
+    terminal.type("/show\r")
+    terminal.until("messages: 2")
+
+
 def test_what_was_typed_is_there_the_next_time_for_its_owner_alone(
     tiny_bundle: Path, tmp_path: Path, terminal: Terminal
 ) -> None:
