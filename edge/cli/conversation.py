@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edge.model import Model
 
 PREVIEWS = 3  # of a picture while it is drawn; each is one run of its decoder
+MAKING = {"image": "/draw ", "audio": "/say ", "video": "/animate "}
 ENDINGS = {
     "cancelled": "stopped; Ctrl-C again leaves",
     "stop": "a stop string was met",
@@ -199,7 +200,8 @@ class Conversation:
         self.waiting = [part for part in last.parts if not isinstance(part, Text)]
         if rest:
             return self.say(attachments.split(rest), last.make)
-        self.draft = "\n".join(part.text for part in last.parts if isinstance(part, Text))
+        text = "\n".join(part.text for part in last.parts if isinstance(part, Text))
+        self.draft = MAKING.get(last.make or "text", "") + text
         output.aside("(taken back; change it and press Enter)")
         return None
 

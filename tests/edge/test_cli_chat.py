@@ -205,6 +205,8 @@ def test_edit_alone_gives_the_last_message_back_as_a_draft(
     assert talk.draft == "look at"
     assert talk.chat.history == []
     assert [type(p).__name__ for p in talk.waiting] == ["Image"]
+    say(talk, "/clear\n/draw a bird\n/edit\n", monkeypatch)
+    assert talk.draft == "/draw a bird"
 
 
 def test_a_failed_regen_leaves_the_conversation_as_it_was(
