@@ -39,8 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(home: Path, name: str, **options: Any) -> Model:
-    path = home / name / "model.gguf"
-    if not path.exists():
+    if not (path := home / name / "model.gguf").exists():
         tiny_public.model(path.parent, name)
     own = {"context_length": 1024, "threads": 1, "cache_bytes": 0}  # what one test encoded is not for others
     return edge.load(path, engine=EngineOptions(**own | options))
