@@ -3,7 +3,7 @@
 Job: check abilities before a token is computed, lay out the prompt, stream one reply, keep the history true:
 a turn is committed when its reply finished or was cancelled, and a turn that failed, or ended inside of a
 document that a schema asked for, leaves no trace.
-Ignorance: files, manifests, which engine: it gets a `Wiring`. Not thread-safe but for `cancel`.
+Ignorance: files, manifests, which engine: it gets a `Wiring`. One thread at a time, but for `cancel`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Asked:
 
 
 class Chat(AsyncTurns):
-    """One conversation with one model. Several may share a model, one at a time."""
+    """One conversation with one model; several may share it at once, each in any one thread."""
 
     def __init__(
         self, wiring: Wiring, *, system: str | None = None, sampling: SamplingOptions | None = None
@@ -294,15 +294,15 @@ class Chat(AsyncTurns):
 
     def _run(self, router: Router, request: Request, message: Message | None) -> Iterator[Event]:
         """Events of one reply; committed with its message, where there is one."""
-        decoder, over = self._wiring.decoder, message is None
-        stream = decoder.stream(request)
+        over = message is None
+        stream = self._wiring.decoder.stream(request)
         try:
             for event in router.events(stream):
                 if isinstance(event, Finished):
                     if message is not None and not request.grammar.cut:
                         self._commit(message, router, empty=event.reason != "cancelled")
                     over = True
-                    counts = {"prompt_tokens": decoder.prompt_tokens, "cached_tokens": decoder.cached_tokens}
+                    counts = {"prompt_tokens": stream.prompt_tokens, "cached_tokens": stream.cached_tokens}
                     event = replace(event, usage=replace(event.usage, **counts))
                 yield event
         except GeneratorExit:  # the listener left: that is a cancel

@@ -84,10 +84,10 @@ class Model(Tasks, BareText):
         return Chat(self.wiring, system=system, sampling=sampling)
 
     def close(self) -> None:
-        """Free native memory."""
+        """End all replies, and free native memory."""
+        self.wiring.decoder.close()
         for codec in self.codecs:
             codec.close()
-        self.engine.close()
         for files in self.kept:
             files.close()
 

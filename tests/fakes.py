@@ -67,9 +67,10 @@ class FakeEngine:
         vocabulary: Vocabulary = NATIVE,
     ) -> None:
         self.vocab_size, self.context_length, self.sequences = vocabulary.size, context_length, sequences
+        self.batch = context_length
         self.tokenizer = ByteTokenizer()
         self.queue = deque(answers)
-        self.second: Callable[[], Logits] | None = None  # logits of sequence 1, for tests of guidance
+        self.second: Callable[[], Logits] | None = None  # logits after the empty prompt of guidance
         self.held: list[list[object]] = [[] for _ in range(sequences)]
         self.fed: list[tuple[int, tuple[object, ...]]] = []
         self.fail_at: int | None = None  # the native call that fails
@@ -88,11 +89,12 @@ class FakeEngine:
         self._append(sequence, items)
         return self._logits(sequence)
 
-    def step(self, tokens: Sequence[int]) -> Logits:
+    def step(self, tokens: Sequence[int], *, sequences: Sequence[int] | None = None) -> Logits:
         """Append one to each sequence."""
-        for sequence, token in enumerate(tokens):
+        named = range(len(tokens)) if sequences is None else sequences
+        for sequence, token in zip(named, tokens, strict=True):
             self._append(sequence, [token])
-        return np.stack([self._logits(sequence) for sequence in range(len(tokens))])
+        return np.stack([self._logits(sequence) for sequence in named])
 
     def interrupt(self) -> None:
         """Remember that it was asked."""
@@ -128,7 +130,7 @@ class FakeEngine:
         self.fed.append((sequence, tuple(items)))
 
     def _logits(self, sequence: int) -> Logits:
-        if sequence == 1:
+        if SPECIAL["null"] in self.held[sequence]:
             return self.second() if self.second else self._peaked(0)
         return self._peaked(self.queue.popleft() if self.queue else END)
 

@@ -23,7 +23,7 @@ EDGE = (
     "edge.frontends.base", "edge.frontends.*",
     "edge.generation", "edge.generation.shapes.*", "edge.generation.stopping",
     "edge.generation.sampling", "edge.generation.constraints",
-    "edge.generation.prefix_cache",
+    "edge.generation.prefix_cache", "edge.generation.slots", "edge.generation.scheduler",
     "edge.generation.template", "edge.generation.prompt", "edge.generation.decode", "edge.generation.reply",
     "edge.generation.gather",
     "edge.tools", "edge.safety", "edge.provenance", "edge.store", "edge.pull", "edge.saved_chat",

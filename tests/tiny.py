@@ -83,6 +83,13 @@ def bundle(folder: Path, recipe: str = "int4", **options: Any) -> Path:
     return folder
 
 
+def forget(model: Any) -> None:
+    """Let no sequence of a model hold anything, as after a start."""
+    for slot in model.wiring.decoder._scheduler._slots:
+        model.engine.truncate(0, sequence=slot.number)
+        slot.held.clear()
+
+
 def config(layers: int = 1, context: int = CONTEXT) -> dict[str, Any]:
     return {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": WIDTH,

@@ -52,6 +52,7 @@ class Engine(Protocol):
     vocab_size: int
     context_length: int  # tokens per sequence
     sequences: int
+    batch: int  # tokens that one native call takes; longer runs are cut
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -66,8 +67,11 @@ class Engine(Protocol):
             EngineError: the native call failed; the sequence is cleared.
         """
 
-    def step(self, tokens: Sequence[int]) -> Logits:
-        """Append tokens[i] to sequence i in one batch; logits (len(tokens), vocab)."""
+    def step(self, tokens: Sequence[int], *, sequences: Sequence[int] | None = None) -> Logits:
+        """Append tokens[i] to sequences[i] in one batch; logits (len(tokens), vocab).
+
+        None means the first ones. Each sequence is named once. Raises as `feed`.
+        """
 
     def interrupt(self) -> None:
         """Let the `feed` or `step` that runs now, else the next one, end soon; from any thread."""

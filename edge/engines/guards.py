@@ -36,3 +36,13 @@ def require_room(held: int, count: int, context_length: int, sequence: int) -> N
             f"sequence {sequence} holds {held} tokens and {count} more do not fit "
             f"into {context_length}; load the model with a longer context, or send less"
         )
+
+
+def require_steps(tokens: Sequence[int], sequences: Sequence[int] | None) -> Sequence[int]:
+    """The sequences that tokens go to. Raises: EngineError: none, not as many, or one twice."""
+    named = range(len(tokens)) if sequences is None else sequences
+    if not tokens:
+        raise EngineError("nothing to step: no tokens were given")
+    if len(named) != len(tokens) or len(set(named)) < len(named):
+        raise EngineError(f"{len(tokens)} tokens cannot go to the sequences {list(named)}")
+    return named

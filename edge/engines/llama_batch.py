@@ -55,10 +55,11 @@ class Batch:
             axes[:3], axes[3] = places.T, 0  # the fourth axis is unused
         return self._placed(self._by_row, count, sequence, last)
 
-    def step(self, tokens: Sequence[int], positions: Sequence[int]) -> Any:
-        """One token for each of the first sequences, all with logits."""
+    def step(self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int]) -> Any:
+        """One token for each of some sequences, all with logits."""
         for i, token in enumerate(tokens):
-            self._ids[i], self._positions[i], self._sequences[i], self._outputs[i] = token, positions[i], i, 1
+            self._ids[i], self._positions[i] = token, positions[i]
+            self._sequences[i], self._outputs[i] = sequences[i], 1
         self._by_id.n_tokens = len(tokens)
         return self._by_id
 

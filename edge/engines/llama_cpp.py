@@ -77,7 +77,7 @@ class LlamaCppEngine:
         self._native = library()
         self._model = self._load(path, header)
         handles = lora.load(self._native, self._model, wanted)
-        self._batch_size = max(self.sequences, min(chosen.batch, self.context_length))
+        self.batch = max(self.sequences, min(chosen.batch, self.context_length))
         self._fixed = chosen.threads
         self._context = self._open()
         self._thread = OwnThread("llama.cpp") if hardware.has_tiles() else CallersThread()
@@ -101,7 +101,7 @@ class LlamaCppEngine:
         self._model_key = f"{self.name} {header.file_size} {self.vocab_size} {adapters}"
         self._lengths = [0] * self.sequences
         self._places = [Positions() for _ in range(self.sequences)]
-        self._batch = Batch(self._native, self._batch_size, self._axes)
+        self._calls = Batch(self._native, self.batch, self._axes)
         self._meter, self._others, self._looked = hardware.LoadMeter(), 0.0, 0.0
         self._governor = self._tuned(header.file_size)
 
@@ -125,8 +125,8 @@ class LlamaCppEngine:
         for segment in segments:
             first = self._places[sequence].after(self._lengths[sequence])
             with self._attention(segment):
-                for start in range(0, len(segment), self._batch_size):
-                    count = min(self._batch_size, len(segment) - start)
+                for start in range(0, len(segment), self.batch):
+                    count = min(self.batch, len(segment) - start)
                     left -= count
                     batch = self._filled(segment, start, count, first, sequence, last=left == 0)
                     self._run(batch, (sequence,), count)
@@ -136,19 +136,17 @@ class LlamaCppEngine:
         return last
 
     @one_at_a_time
-    def step(self, tokens: Sequence[int]) -> Logits:
-        """Append tokens[i] to sequence i in one batch; logits (len(tokens), vocab)."""
-        count = len(tokens)
-        self._alive(count - 1)
-        if count == 0:
-            raise EngineError("nothing to step: no tokens were given")
-        for sequence in range(count):
+    def step(self, tokens: Sequence[int], *, sequences: Sequence[int] | None = None) -> Logits:
+        """Append tokens[i] to sequences[i] in one batch; logits (len(tokens), vocab)."""
+        named = guards.require_steps(tokens, sequences)
+        for sequence in named:
+            self._alive(sequence)
             self._check_room(1, sequence)
         began = time.perf_counter()
-        self._run(self._batch.step(tokens, self._next()), range(count), 1)
+        self._run(self._calls.step(tokens, self._next(named), named), named, 1)
         if self._fixed is None:
-            self._watch(time.perf_counter() - began)
-        return self._logits(*range(count))
+            self._watch(time.perf_counter() - began, lone=len(named) == 1)
+        return self._logits(*range(len(named)))
 
     def interrupt(self) -> None:
         """Let the call that runs now, else the next one, end soon; from any thread."""
@@ -259,7 +257,7 @@ class LlamaCppEngine:
         native, params = self._native, self._native.llama_context_default_params()
         params.n_ctx = self.context_length * self.sequences  # not unified: each sequence has its own share
         params.n_seq_max = self.sequences
-        params.n_batch = params.n_ubatch = self._batch_size
+        params.n_batch = params.n_ubatch = self.batch
         params.n_outputs_max = self.sequences  # the last token of a feed, or one per sequence of a step
         params.kv_unified = False
         params.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_AUTO
@@ -281,16 +279,16 @@ class LlamaCppEngine:
     ) -> Any:
         """`count` tokens from `start` of a segment whose first stands at position `first`."""
         if isinstance(segment, TokenSegment):
-            return self._batch.tokens(segment.ids[start : start + count], first + start, sequence, last=last)
+            return self._calls.tokens(segment.ids[start : start + count], first + start, sequence, last=last)
         if segment.embeddings.shape[1:] != (self.width,):
             raise EngineError(f"embeddings of shape {segment.embeddings.shape} do not fit width {self.width}")
         rows = segment.embeddings[start : start + count]
         if segment.places is None:
-            return self._batch.embeddings(rows, first + start, sequence, last=last)
+            return self._calls.embeddings(rows, first + start, sequence, last=last)
         if self._axes == 1:
             raise EngineError("these embeddings stand in two dimensions, and this model knows one")
         places = segment.places[start : start + count] + first
-        return self._batch.embeddings(rows, places, sequence, last=last)
+        return self._calls.embeddings(rows, places, sequence, last=last)
 
     @contextlib.contextmanager
     def _attention(self, segment: Segment) -> Iterator[None]:
@@ -298,10 +296,10 @@ class LlamaCppEngine:
         if isinstance(segment, TokenSegment) or segment.causal:
             yield
             return
-        if len(segment) > self._batch_size:
+        if len(segment) > self.batch:
             raise DoesNotFitError(
                 f"a picture of {len(segment)} tokens must go into one batch, and a batch holds "
-                f"{self._batch_size}; load with EngineOptions(batch={len(segment)})"
+                f"{self.batch}; load with EngineOptions(batch={len(segment)})"
             )
         self._native.llama_set_causal_attn(self._context, False)
         try:
@@ -309,9 +307,9 @@ class LlamaCppEngine:
         finally:
             self._native.llama_set_causal_attn(self._context, True)
 
-    def _next(self) -> list[int]:
+    def _next(self, sequences: Sequence[int]) -> list[int]:
         """Where the next token of each sequence stands."""
-        return [place.after(n) for place, n in zip(self._places, self._lengths, strict=True)]
+        return [self._places[i].after(self._lengths[i]) for i in sequences]
 
     def _run(self, batch: Any, sequences: Sequence[int], each: int) -> None:
         code = self._thread.call(self._native.llama_decode, self._context, batch)
@@ -377,12 +375,13 @@ class LlamaCppEngine:
 
     def _timed_step(self) -> float:
         began = time.perf_counter()
-        self._run(self._batch.step([0], self._next()), (0,), 1)
+        self._run(self._calls.step([0], self._next([0]), [0]), (0,), 1)
         return time.perf_counter() - began
 
-    def _watch(self, seconds: float) -> None:
-        before = self._governor.threads
-        if self._governor.stepped(seconds, self._look_around()) != before:
+    def _watch(self, seconds: float, *, lone: bool) -> None:
+        """Look around; the governor hears only of steps of one token, which it can compare."""
+        before, others = self._governor.threads, self._look_around()
+        if lone and self._governor.stepped(seconds, others) != before:
             self._set_threads(self._governor.threads, self._bulk_threads())
 
     def _look_around(self) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 import unicodedata
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -101,6 +102,7 @@ class LlamaTokenizer:
         self.size: int = self._native.llama_vocab_n_tokens(vocab)
         self._pieces: dict[int, bytes] = {}
         self._buffer = ctypes.create_string_buffer(256)
+        self._door = threading.RLock()  # one buffer for all threads
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         """Ids of `text`; no begin-of-sequence id is added. Written special tokens are text unless `special`.
@@ -172,6 +174,10 @@ class LlamaTokenizer:
     def _piece(self, token: int, *, special: bool) -> bytes:
         if not 0 <= token < self.size:
             return b""
+        with self._door:
+            return self._read(token, special)
+
+    def _read(self, token: int, special: bool) -> bytes:
         self._check()
         length = self._native.llama_token_to_piece(
             self._vocab, token, self._buffer, len(self._buffer), 0, special

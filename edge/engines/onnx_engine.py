@@ -63,7 +63,7 @@ class OnnxEngine:
         self._session = OnnxSession(path, threads=self._threads, external=True, patterns=False)
         self._stop, self.door = self._session.stop(), threading.RLock()
         self._read_graph(chosen)
-        self._batch_size = max(1, min(chosen.batch, self.context_length))
+        self.batch = max(1, min(chosen.batch, self.context_length))
         self._model = f"{self.name} {size} {self.vocab_size} {self._cache_shapes}"
         self._caches = {
             name: np.zeros((self.sequences, heads, self.context_length, width), np.float32)
@@ -90,14 +90,16 @@ class OnnxEngine:
             raise
 
     @one_at_a_time
-    def step(self, tokens: Sequence[int]) -> Logits:
-        """Append tokens[i] to sequence i in one batch; logits (len(tokens), vocab)."""
-        self._alive(len(tokens) - 1)
-        if not tokens:
-            raise EngineError("nothing to step: no tokens were given")
-        for sequence in range(len(tokens)):
+    def step(self, tokens: Sequence[int], *, sequences: Sequence[int] | None = None) -> Logits:
+        """Append tokens[i] to sequences[i]; logits (len(tokens), vocab). Neighbours go in one batch."""
+        named = guards.require_steps(tokens, sequences)
+        for sequence in named:
+            self._alive(sequence)
             self._check_room(1, sequence)
-        return self._run(np.array(tokens, np.int64)[:, None], 0)
+        logits = np.empty((len(named), self.vocab_size), np.float32)
+        for group in _neighbours(named):
+            logits[group] = self._run(np.array([[tokens[i]] for i in group], np.int64), named[group[0]])
+        return logits
 
     def interrupt(self) -> None:
         """Let the call that runs now, else the next one, end soon; from any thread."""
@@ -178,14 +180,14 @@ class OnnxEngine:
     def _fed(self, segments: Sequence[Segment], sequence: int) -> Logits:
         logits: Logits
         for segment in segments:
-            for start in range(0, len(segment), self._batch_size):
+            for start in range(0, len(segment), self.batch):
                 ids, rows = self._piece(segment, start)
                 logits = self._run(ids, sequence, rows)[0]
         return logits
 
     def _piece(self, segment: Segment, start: int) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
         """Ids (1, n), and rows (1, n, width) where they stand for embeddings."""
-        end = start + self._batch_size
+        end = start + self.batch
         if isinstance(segment, TokenSegment):
             return np.array([segment.ids[start:end]], np.int64), None
         assert isinstance(segment, EmbeddingSegment)
@@ -247,6 +249,17 @@ class OnnxEngine:
 
     def _alive(self, sequence: int) -> None:
         guards.require_open(self._finalizer.alive, sequence, self.sequences)
+
+
+def _neighbours(sequences: Sequence[int]) -> list[list[int]]:
+    """Places in `sequences`, in groups whose sequences follow one another: their buffers lie side by side."""
+    groups: list[list[int]] = []
+    for i in sorted(range(len(sequences)), key=lambda i: sequences[i]):
+        if groups and sequences[groups[-1][-1]] + 1 == sequences[i]:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
 
 
 def _sizes(shape: Sequence[int | str] | None, *axes: int) -> tuple[int, ...]:

@@ -42,15 +42,20 @@ class CallersThread:
 
 
 class OwnThread:
-    """One daemon thread; `call` is for one caller at a time."""
+    """One daemon thread; callers wait for each other."""
 
     def __init__(self, name: str) -> None:
         self._desk = _Desk()
+        self._turn = threading.Lock()
         self._thread = threading.Thread(target=_serve, args=(self._desk,), name=name, daemon=True)
         self._thread.start()
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run it there and wait; a Ctrl-C is raised when the call has ended, as in C."""
+        with self._turn:
+            return self._called(function, *arguments)
+
+    def _called(self, function: Callable[..., Any], *arguments: Any) -> Any:
         desk = self._desk
         desk.call = (function, arguments)
         os.write(desk.worker, _WAKE)

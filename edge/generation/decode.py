@@ -1,26 +1,26 @@
-"""The decode loop: reuse what the engine holds or held, feed the rest, constrain, sample, step.
+"""From a prompt to a stream of ids: constrain, sample, step.
 
-Job: turn a prompt of segments into a stream of ids, each with what it is. Guidance runs a second sequence,
-fed with the empty prompt, while a medium is open: u + s (c - u) (arXiv:2207.12598).
-Ignorance: text, codecs, chat; which engine it is.
+Job: turn a prompt of segments into a stream of ids, each with what it is. Guidance asks for a second line,
+that of the empty prompt, while a medium is open: u + s (c - u) (arXiv:2207.12598).
+Ignorance: text, codecs, chat; which engine it is; who else streams (scheduler.py), who holds what (slots.py).
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 
-from edge.engines.base import Engine, Interrupted, Logits
-from edge.errors import DoesNotFitError, EngineError, UsageError
+from edge.engines.base import Engine, Logits
+from edge.errors import DoesNotFitError
 from edge.events import FinishReason
 from edge.generation.constraints import Candidates, Grammar, Kind, Mark
-from edge.generation.prefix_cache import Key, PrefixCache
+from edge.generation.prefix_cache import PrefixCache
 from edge.generation.sampling import Sampler, log_softmax, top_k
-from edge.segments import EmbeddingSegment, Segment, TokenSegment
+from edge.generation.scheduler import Need, Routine, Scheduler, Task
+from edge.generation.slots import Line
+from edge.segments import Segment, TokenSegment
 
 
 @dataclass(frozen=True)
@@ -55,72 +55,27 @@ class Request:
 
 
 class Decoder:
-    """One engine and what its first sequence holds. Streams one request at a time."""
+    """One engine, and all streams of it. Safe from any thread."""
 
     def __init__(self, engine: Engine, cache: PrefixCache | None = None) -> None:
         self.engine = engine
-        self._cache = cache or PrefixCache()
-        self.prompt_tokens = 0  # of the last request
-        self.cached_tokens = 0  # of them, already in the engine
-        self._held: list[Key] = []
-        self._recent: list[int] = []
-        self._busy = False
-        self._cancelled: Callable[[], bool] = _never  # of the request that runs
+        self._scheduler = Scheduler(engine, cache or PrefixCache())
 
-    def wake(self) -> None:
-        """A request was cancelled: if it runs, let the engine stop computing for it. From any thread."""
-        if self._cancelled():
-            self.engine.interrupt()
-
-    def stream(self, request: Request) -> Generator[Step | Stop]:
+    def stream(self, request: Request) -> Stream:
         """Ids until the grammar ends, the context is full, or the request is cancelled; last comes a `Stop`.
 
-        Raises:
+        Raises (when the first one is asked for):
             DoesNotFitError: the prompt leaves no room for a reply.
-            EngineError: the native call failed.
-            UsageError: another stream of this engine is not over yet.
+            EngineError: the native call failed, or the engine is closed.
         """
-        with self._alone():
-            self._cancelled = request.cancelled
-            try:
-                yield from self._stream(request)
-            except Interrupted:
-                yield Stop("cancelled")
-            finally:
-                self._cache.finished(self.engine, self._held)
-
-    def _stream(self, request: Request) -> Iterator[Step | Stop]:
-        grammar = request.grammar
-        logits, unguided = self._read(request.prompt), None  # (vocab,), the second sequence's (vocab,)
-        self._recent = []
-        while not request.cancelled():
-            room = self.engine.context_length - len(self._held)
-            chosen, told = grammar.forced(room), False
-            if not chosen:
-                allowed = grammar.allowed(room)
-                if allowed is None or room <= 0:
-                    yield Stop("length")
-                    return
-                told = request.logprobs is not None and grammar.kind == "text"
-                biased = _biased(logits, request.bias) if grammar.kind == "text" else logits
-                chosen = (self._choose(request.samplers[grammar.kind], allowed, biased, unguided),)
-            steps = _accept(grammar, chosen)
-            if told:
-                steps = [_told(steps[0], logits, request.logprobs or 0)]
-            yield from steps
-            if grammar.ended:
-                yield Stop("end")
-                return
-            logits, unguided = self._advance(request, steps, unguided is not None)
-        yield Stop("cancelled")
+        return Stream(self._scheduler, request, _Reply(request, self.engine))
 
     def score(self, prompt: Sequence[Segment], tokens: Sequence[int], top: int = 0) -> list[Step]:
         """How likely the model finds ids after a prompt: steps with their logprobs.
 
         Raises:
             DoesNotFitError: both together do not fit into the context.
-            EngineError: the native call failed.
-            UsageError: a stream of this engine is not over yet.
+            EngineError: the native call failed, or the engine is closed.
         """
         needed, room = sum(map(len, prompt)) + len(tokens), self.engine.context_length
         if needed > room:
@@ -128,43 +83,117 @@ class Decoder:
                 f"the text to score is {needed} tokens long, but the context holds {room}; "
                 "score a shorter one, or load a longer context"
             )
-        with self._alone():
-            logits, steps = self._read(prompt), []
-            for i, token in enumerate(tokens):
-                steps.append(_told(Step(token, "text", "text"), logits, top))
-                if i + 1 < len(tokens):
-                    logits = self._done(partial(self.engine.step, [token]))[0]
-                    self._held.append(token)
-        return steps
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One stream at a time; after a failure everything is forgotten."""
-        if self._busy:
-            raise UsageError("another reply of this model is still being made; finish or cancel it first")
-        self._busy = True
+        task: Task[Step] = Task(_scoring(Line(prompt), tokens, top), lambda: False)
         try:
-            yield
-        except Exception:
-            self._forget_unsure()
-            raise
+            return list(iter(lambda: self._scheduler.take(task), None))
         finally:
-            self._busy, self._cancelled = False, _never
+            self._scheduler.leave(task)
+            self._scheduler.tidy()
 
-    def _read(self, prompt: Sequence[Segment]) -> Logits:
-        """Make the first sequence hold exactly the prompt; feed only what it does not hold already."""
-        keys = [key for segment in prompt for key in _keys(segment)]
-        if len(keys) >= self.engine.context_length:
+    def wake(self) -> None:
+        """A request was cancelled: let the engine stop computing for it. From anywhere."""
+        self._scheduler.wake()
+
+    def close(self) -> None:
+        """End all streams with an EngineError, then close the engine."""
+        self._scheduler.close()
+
+
+class Stream(Iterator[Step | Stop]):
+    """The ids of one reply; for one listener. To close it, or to let it go, is to leave."""
+
+    def __init__(self, scheduler: Scheduler, request: Request, reply: _Reply) -> None:
+        self._scheduler, self._request, self._line = scheduler, request, reply.line
+        self._task: Task[Step | Stop] | None = Task(reply.routine(), request.cancelled)
+        self._tell = scheduler.leave  # __del__ may come when modules are gone
+
+    @property
+    def prompt_tokens(self) -> int:
+        """How long the prompt is."""
+        return self._line.prompt_tokens
+
+    @property
+    def cached_tokens(self) -> int:
+        """How much of it the engine held already."""
+        return self._line.cached_tokens or 0
+
+    def __next__(self) -> Step | Stop:
+        if self._task is None:
+            raise StopIteration
+        try:
+            item = self._scheduler.take(self._task)
+        except BaseException:
+            self.close()
+            raise
+        if item is None:
+            self.close()
+            if not self._request.cancelled():
+                raise StopIteration
+            return Stop("cancelled")
+        return item
+
+    def close(self) -> None:
+        """Leave; what the engine holds stays for the next prompt."""
+        if self._task is not None:
+            self._leave()
+            self._scheduler.tidy()
+
+    def __del__(self) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._task is not None:
+            self._tell(self._task)
+            self._task = None
+
+
+class _Reply:
+    """The routine of one request."""
+
+    def __init__(self, request: Request, engine: Engine) -> None:
+        self.line = Line(request.prompt)
+        self._request, self._grammar = request, request.grammar
+        self._context, self._guided = engine.context_length, engine.sequences > 1
+        self._empty: Line | None = None  # the line of the empty prompt, while a guided span is open
+        self._recent: list[int] = []
+
+    def routine(self) -> Routine[Step | Stop]:
+        """Ids and the stop; asks for the logits that each choice needs."""
+        self._check_room()
+        found = yield (self.line,)
+        while True:
+            logits, unguided = found[0], found[1] if len(found) > 1 else None  # (vocab,) each
+            steps = self._chosen(logits, unguided)
+            yield from steps or (Stop("length"),)
+            if not steps:
+                return
+            if self._grammar.ended:
+                yield Stop("end")
+                return
+            found = yield self._appended(steps)
+
+    def _check_room(self) -> None:
+        if len(self.line) >= self._context:
             raise DoesNotFitError(
-                f"the conversation is {len(keys)} tokens long, but the context holds "
-                f"{self.engine.context_length}; start a new chat, send less, or load a longer context"
+                f"the conversation is {len(self.line)} tokens long, but the context holds "
+                f"{self._context}; start a new chat, send less, or load a longer context"
             )
-        common = self._cache.prepare(self.engine, self._held, keys, cut=partial(_uncut, prompt))
-        self.prompt_tokens, self.cached_tokens = len(keys), common
-        self._held = keys[:common]
-        logits = self._done(lambda: self.engine.feed(_after(prompt, common)))
-        self._held = keys
-        return logits
+
+    def _chosen(self, logits: Logits, unguided: Logits | None) -> list[Step]:
+        """The ids that come next; none where there is no room left."""
+        request, grammar = self._request, self._grammar
+        room = self._context - len(self.line)
+        if forced := grammar.forced(room):
+            return _accept(grammar, forced)
+        allowed = grammar.allowed(room)
+        if allowed is None or room <= 0:
+            return []
+        kind = grammar.kind
+        biased = _biased(logits, request.bias) if kind == "text" else logits
+        (step,) = _accept(grammar, (self._choose(request.samplers[kind], allowed, biased, unguided),))
+        if request.logprobs is not None and kind == "text":
+            step = _told(step, logits, request.logprobs)
+        return [step]
 
     def _choose(self, sampler: Sampler, allowed: Candidates, logits: Logits, unguided: Logits | None) -> int:
         candidates = allowed.take(logits)
@@ -178,51 +207,31 @@ class Decoder:
             recent = allowed.indices(self._recent[-sampler.window :])
         return allowed.token(sampler(candidates, recent))
 
-    def _advance(self, request: Request, steps: Sequence[Step], guided: bool) -> tuple[Logits, Logits | None]:
-        """Append the ids to the first sequence, and to the second while a guided span is open."""
+    def _appended(self, steps: Sequence[Step]) -> Need:
+        """The lines to go on with: its own, and that of the empty prompt while a guided span is open."""
         tokens, last = [step.token for step in steps], steps[-1]
         self._recent += tokens
-        if guided and last.mark in ("code", "frame"):
-            both = self._done(lambda: self.engine.step([last.token, last.token]))
-            self._held += tokens
-            return both[0], both[1]
-        logits = self._done(
-            lambda: (
-                self.engine.step(tokens)[0]
-                if len(tokens) == 1
-                else self.engine.feed([TokenSegment(tuple(tokens))])
-            )
-        )
-        self._held += tokens
-        if last.mark == "open" and self._guides(request, last.kind):
-            self.engine.truncate(0, sequence=1)
-            empty = TokenSegment((*request.null_prompt, last.token))
-            return logits, self._done(lambda: self.engine.feed([empty], sequence=1))
-        return logits, None
+        self.line.append(tokens)
+        if self._empty is not None and last.mark in ("code", "frame"):
+            self._empty.append(tokens)
+        elif self._empty is not None:
+            self._empty.over, self._empty = True, None
+        elif last.mark == "open" and self._guides(last.kind):
+            self._empty = Line([TokenSegment((*self._request.null_prompt, last.token))], kept=False)
+        return (self.line,) if self._empty is None else (self.line, self._empty)
 
-    def _done(self, call: Callable[[], Logits]) -> Logits:
-        """What a call of the engine gives; again, where an interrupt came too late for whom it was meant."""
-        while True:
-            try:
-                return call()
-            except Interrupted:
-                if self._cancelled():
-                    raise
-
-    def _guides(self, request: Request, kind: Kind) -> bool:
-        return (
-            bool(request.null_prompt) and self.engine.sequences > 1 and request.samplers[kind].guidance != 1.0
-        )
-
-    def _forget_unsure(self) -> None:
-        """After a failure: forget everything, so that a half-done call cannot poison the next answer."""
-        self._held.clear()
-        with contextlib.suppress(EngineError):  # the engine may be closed
-            self.engine.truncate(0)
+    def _guides(self, kind: Kind) -> bool:
+        request = self._request
+        return self._guided and bool(request.null_prompt) and request.samplers[kind].guidance != 1.0
 
 
-def _never() -> bool:
-    return False
+def _scoring(line: Line, tokens: Sequence[int], top: int) -> Routine[Step]:
+    """Each id with its logprob."""
+    for i, token in enumerate(tokens):
+        (logits,) = yield (line,)
+        yield _told(Step(token, "text", "text"), logits, top)
+        if i + 1 < len(tokens):
+            line.append([token])
 
 
 def _biased(logits: Logits, bias: Mapping[int, float]) -> Logits:
@@ -248,37 +257,3 @@ def _accept(grammar: Grammar, tokens: Sequence[int]) -> list[Step]:
         mark = grammar.accept(token)
         steps.append(Step(token, mark, grammar.kind if mark == "open" else before))
     return steps
-
-
-def _keys(segment: Segment) -> Iterator[Key]:
-    if isinstance(segment, EmbeddingSegment):
-        return iter([(segment.key, i) for i in range(len(segment))])
-    return iter(segment.ids)
-
-
-def _uncut(segments: Sequence[Segment], length: int) -> int:
-    """`length`, or where the span begins that it would cut and that may not be cut."""
-    start = 0
-    for segment in segments:
-        end = start + len(segment)
-        if start < length < end and isinstance(segment, EmbeddingSegment) and segment.whole:
-            return start
-        start = end
-    return length
-
-
-def _after(segments: Sequence[Segment], skip: int) -> list[Segment]:
-    """The segments without their first `skip` positions."""
-    rest: list[Segment] = []
-    for segment in segments:
-        cut = min(skip, len(segment))
-        skip -= cut
-        if cut == len(segment):
-            continue
-        if isinstance(segment, EmbeddingSegment):
-            rest.append(
-                EmbeddingSegment(segment.embeddings[cut:], segment.key) if cut else segment
-            )  # not whole
-        else:
-            rest.append(TokenSegment(segment.ids[cut:]))
-    return rest

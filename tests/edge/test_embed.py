@@ -33,8 +33,7 @@ def test_the_last_state_times_the_head_is_the_logits(model: edge.Model) -> None:
     ids = (*model.wiring.start, *model.wiring.layout.text("the red circle"))
     engine = model.wiring.decoder.engine
     (states,) = engine.hidden([ids])  # type: ignore[attr-defined]
-    engine.truncate(0)
-    model.wiring.decoder._held.clear()
+    tiny.forget(model)
     logits = engine.feed([TokenSegment(ids)])
     engine.truncate(0)
     head = tiny.weights()["model.embed_tokens.weight"]  # tied; the bundle holds it in 4 to 6 bits
@@ -70,8 +69,7 @@ def test_scores_add_up_and_follow_the_logits(model: edge.Model) -> None:
     score = model.score("the red circle")
     engine, start = model.wiring.decoder.engine, model.wiring.start
     ids = model.wiring.layout.text("the red circle")
-    engine.truncate(0)
-    model.wiring.decoder._held.clear()
+    tiny.forget(model)
     logits = engine.feed([TokenSegment((*start, *ids[:-1]))])
     last = float(logits[ids[-1]] - logits.max() - np.log(np.exp(logits - logits.max()).sum()))
     assert score.tokens[-1].logprob == pytest.approx(last, abs=0.05)

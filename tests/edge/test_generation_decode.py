@@ -10,23 +10,25 @@ import numpy as np
 import pytest
 
 from edge.engines.base import Interrupted, Logits
-from edge.errors import DoesNotFitError, EngineError, UsageError
+from edge.errors import DoesNotFitError, EngineError
 from edge.generation.constraints import Grammar, Kind
 from edge.generation.decode import Decoder, Request, Step, Stop
 from edge.generation.sampling import Sampler
 from edge.options import SamplingOptions
 from edge.segments import EmbeddingSegment, Segment, TokenSegment
-from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, NATIVE
+from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, NATIVE, SPECIAL
 from tests.fakes import AUD, AUD_END, END, FRAME, IMG, IMG_END, VID, VID_END, FakeEngine
 
 KINDS: tuple[Kind, ...] = ("text", "image", "audio", "video")
 ALL = ("text", "image", "audio")
+NULL = SPECIAL["null"]
 
 
 def request(*prompt: int, guidance: float = 1.0, **grammar: Any) -> Request:
     options = SamplingOptions(temperature=0, guidance=guidance)
     samplers = {kind: Sampler(options, np.random.default_rng(0)) for kind in KINDS}
-    return Request([TokenSegment(prompt)], Grammar(NATIVE, **{"makes": ALL, **grammar}), samplers, (1, 2))
+    empty = (NULL, 2)
+    return Request([TokenSegment(prompt)], Grammar(NATIVE, **{"makes": ALL, **grammar}), samplers, empty)
 
 
 def run(engine: FakeEngine, asked: Request, decoder: Decoder | None = None) -> tuple[list[int], str]:
@@ -45,13 +47,14 @@ def test_only_what_the_engine_does_not_hold_is_fed() -> None:
     engine = FakeEngine([10, END, 20, END])
     decoder = Decoder(engine)
     run(engine, request(1, 2, 3), decoder)
-    run(engine, request(1, 2, 3, 10, 5, 6), decoder)
-    assert (decoder.prompt_tokens, decoder.cached_tokens) == (6, 4)
+    stream = decoder.stream(request(1, 2, 3, 10, 5, 6))
+    list(stream)
+    assert (stream.prompt_tokens, stream.cached_tokens) == (6, 4)
     assert engine.fed == [(0, (1, 2, 3)), (0, (10,)), (0, (5, 6)), (0, (20,))]
 
 
 def test_a_prompt_that_leaves_the_old_path_forgets_the_rest() -> None:
-    engine = FakeEngine([10, END, END])
+    engine = FakeEngine([10, END, END], sequences=1)
     decoder = Decoder(engine)
     run(engine, request(1, 2, 3), decoder)
     run(engine, request(1, 9), decoder)
@@ -67,13 +70,13 @@ def test_the_same_prompt_again_still_feeds_one_token_for_its_logits() -> None:
 
 
 def test_embeddings_are_reused_by_key_and_cut_where_the_path_leaves() -> None:
-    engine = FakeEngine([END, END, END])
+    engine = FakeEngine([END, END, END], sequences=1)
     decoder = Decoder(engine)
     rows = np.arange(4, dtype=np.float32)[:, None]
     for key in ("a", "a", "b"):
         asked = replace(request(1), prompt=[TokenSegment((1,)), EmbeddingSegment(rows, key)])
         run(engine, asked, decoder)
-    assert [len(items) for _, items in engine.fed] == [5, 1, 4]
+    assert [len(items) for _, items in engine.fed] == [1, 4, 1, 4]
 
 
 def test_a_picture_is_66_ids_whatever_the_logits_want() -> None:
@@ -93,7 +96,7 @@ def test_forced_ids_are_fed_in_one_call() -> None:
 def test_guidance_feeds_the_empty_prompt_and_the_same_codes_to_the_second_sequence() -> None:
     engine = FakeEngine([IMG] + [IMAGE_BASE + 3] * 64 + [0, END])
     ids, _ = run(engine, request(9, guidance=2.0))
-    assert engine.held[1] == [1, 2, *ids[:65]]
+    assert engine.held[1] == [NULL, 2, *ids[:65]]
     assert engine.held[0] == [9, *ids[:66]]
 
 
@@ -147,7 +150,7 @@ def test_cancelling_stops_before_the_next_id() -> None:
 
 
 def test_after_a_failure_the_next_prompt_is_fed_whole() -> None:
-    engine = FakeEngine([5, 6, 7])
+    engine = FakeEngine([5, 6, 7], sequences=1)
     decoder = Decoder(engine)
     engine.fail_at = 2
     with pytest.raises(EngineError):
@@ -169,22 +172,12 @@ def test_leaving_a_stream_keeps_what_the_engine_holds_true() -> None:
     assert engine.held[0] == [1, 2, 5, 8]
 
 
-def test_two_streams_of_one_engine_at_once_are_refused() -> None:
-    decoder = Decoder(FakeEngine([5] * 10))
-    stream = decoder.stream(request(1))
-    next(stream)
-    with pytest.raises(UsageError, match="still being made"):
-        next(decoder.stream(request(1)))
-    stream.close()
-    assert run(FakeEngine(), request(1), decoder)[1] == "end"
-
-
 def test_guidance_follows_a_clip_through_all_of_its_frames() -> None:
     engine = FakeEngine([VID, *[IMAGE_BASE] * 65 * 4, VID_END, END], context_length=600)
     ids, reason = run(engine, request(1, guidance=2.0, makes=("text", "video"), make="video"))
     clip = [VID, *[FRAME, *[IMAGE_BASE] * 64] * 4, VID_END]
     assert (ids, reason) == ([*clip, END], "end")
-    assert engine.held[1] == [1, 2, *clip[:-1]]
+    assert engine.held[1] == [NULL, 2, *clip[:-1]]
 
 
 class Interruptible(FakeEngine):

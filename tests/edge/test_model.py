@@ -22,6 +22,7 @@ from edge.media.audio import Sound
 from edge.media.image import Picture
 from edge.options import EngineOptions, SamplingOptions
 from edge.segments import TokenSegment
+from tests import tiny
 
 ENGINE = EngineOptions(threads=1)
 SHORT = SamplingOptions(seed=1, max_tokens=6)
@@ -165,8 +166,7 @@ def test_cached_prompts_give_the_ids_of_uncached_ones(model: edge.Model) -> None
     chat.ask("the red bird")
     cached = chat.ask("and the circle").text
     history = list(chat.history[:2])
-    model.wiring.decoder.engine.truncate(0)
-    model.wiring.decoder._held.clear()
+    tiny.forget(model)
     fresh = model.chat(sampling=exact)
     fresh.history, fresh._context.said = history, dict(chat._context.said)
     assert fresh.ask("and the circle").text == cached
@@ -265,7 +265,7 @@ def test_a_failing_native_call_does_not_poison_the_next_answer(
     with pytest.raises(edge.EngineError):
         model.engine.feed([TokenSegment((10**6,))])
     monkeypatch.setattr(
-        model.engine, "step", lambda tokens: (_ for _ in ()).throw(edge.EngineError("broken"))
+        model.engine, "step", lambda tokens, sequences: (_ for _ in ()).throw(edge.EngineError("broken"))
     )
     with pytest.raises(edge.EngineError):
         model.chat(sampling=exact).ask("the red bird")

@@ -13,6 +13,7 @@ import edge
 from edge import hardware
 from edge.options import EngineOptions, SamplingOptions
 from quantize.pipeline import Options, quantize
+from tests import tiny
 
 EXACT = SamplingOptions(temperature=0, guidance=1, max_tokens=8)
 ENGINE = EngineOptions(threads=1)
@@ -90,8 +91,7 @@ def test_cached_answers_are_the_uncached_ones(
                 if sum(len(str(m.parts)) for m in history) > 900:
                     del history[: 2 * dice.randrange(1, 3)]
                 words = long_words(dice.randrange(3), dice.randrange(2, 90))
-                plain.wiring.decoder._held.clear()
-                plain.engine.truncate(0)
+                tiny.forget(plain)
                 expected = talk(plain, list(history), words)
                 got = talk(model, history, words)
                 assert got.text == expected.text
