@@ -232,6 +232,8 @@ class Scheduler:
             except Interrupted:
                 pass  # as if it had not happened: who was cancelled is not planned again
             except Exception as error:
+                for part in parts:  # a half-done call must not poison the next answer
+                    self._slots.cut_back(part.slot, 0)
                 self._blame(tasks, error)
             finally:
                 for part in parts:

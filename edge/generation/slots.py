@@ -86,7 +86,7 @@ class Slots:
         return iter(self._slots)
 
     def best(self, line: Line, slots: Sequence[Slot]) -> Slot | None:
-        """Of some slots that with the most of the line, if that is most of what it holds; else the one that was
+        """Of some slots that with most of the line, if that is most of what it holds; else that which was
         not used for longest; None of none."""
         kept = {slot.number: common_prefix(slot.held, line.keys) for slot in slots}
         near = [slot for slot in slots if kept[slot.number] > len(slot.held) // 2]

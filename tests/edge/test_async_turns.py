@@ -66,10 +66,10 @@ def test_a_cancelled_task_cancels_the_reply_and_the_loop_goes_on_meanwhile() -> 
     chat, engine = talk([*b"Hello", END])
     reached, interrupted, step = threading.Event(), threading.Event(), engine.step
 
-    def waits(tokens: list[int]) -> object:
+    def waits(tokens: list[int], *, sequences: list[int]) -> object:
         reached.set()
         assert interrupted.wait(10)
-        return step(tokens)
+        return step(tokens, sequences=sequences)
 
     engine.step, engine.interrupt = waits, interrupted.set  # type: ignore[method-assign, assignment]
 

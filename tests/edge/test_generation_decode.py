@@ -202,7 +202,7 @@ def test_cancelling_while_the_prompt_is_read_interrupts_the_engine_and_ends_the_
         cancelled.append(True)
         decoder.wake()
 
-    engine = Interruptible(cancel)
+    engine = Interruptible(cancel, sequences=1)
     decoder = Decoder(engine)
     asked = replace(request(1, 2, 3), cancelled=lambda: bool(cancelled))
     assert run(engine, asked, decoder) == ([], "cancelled")

@@ -1,0 +1,94 @@
+"""Many chats of one model at once against one: tokens per second, and whether they say the same.
+
+Job: N threads, each with a chat of its own, answer greedily for a while; the same prompts one after another;
+write results/sessions.json: `python -m benchmarks.sessions [BUNDLE] [--chats 8]`. Rounds alternate, so that a
+busy machine slows both alike. Ignorance: how the scheduler puts them together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import threading
+import time
+from pathlib import Path
+
+import edge
+from edge import atomic, hardware
+
+RESULT = Path(__file__).parent / "results" / "sessions.json"
+ROUNDS, TOKENS = 5, 96
+PROMPTS = (
+    "Hello.",
+    "What can you do?",
+    "What is 34 + 25?",
+    "Tell me a story.",
+    "Who are you?",
+    "Count to ten.",
+    "What color is grass?",
+    "Say something nice.",
+)
+LONG = edge.SamplingOptions(temperature=0, max_tokens=TOKENS)
+
+
+def answer(model: edge.Model, prompt: str) -> tuple[str, int]:
+    reply = model.chat().ask(prompt, make="text", sampling=LONG)
+    return reply.text, reply.usage.text_tokens
+
+
+def serial(model: edge.Model, prompts: list[str]) -> tuple[list[str], float]:
+    """Answers, and tokens per second."""
+    began = time.perf_counter()
+    made = [answer(model, prompt) for prompt in prompts]
+    return [text for text, _ in made], sum(n for _, n in made) / (time.perf_counter() - began)
+
+
+def together(model: edge.Model, prompts: list[str]) -> tuple[list[str], float]:
+    """The same, each in a thread of its own."""
+    made: dict[int, tuple[str, int]] = {}
+
+    def one(i: int) -> None:
+        made[i] = answer(model, prompts[i])
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(len(prompts))]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    spent = time.perf_counter() - began
+    return [made[i][0] for i in range(len(prompts))], sum(n for _, n in made.values()) / spent
+
+
+def main() -> None:
+    parse = argparse.ArgumentParser(description=__doc__)
+    parse.add_argument("bundle", nargs="?", default="pico")
+    parse.add_argument("--chats", type=int, default=8)
+    args = parse.parse_args()
+    prompts = [PROMPTS[i % len(PROMPTS)] for i in range(args.chats)]
+    options = edge.EngineOptions(sequences=args.chats, cache_bytes=0)
+    with edge.load(args.bundle, engine=options) as model:
+        serial(model, prompts)  # warm
+        alone, at_once, same = [], [], 0
+        for _ in range(ROUNDS):
+            one, speed = serial(model, prompts)
+            alone.append(speed)
+            many, speed = together(model, prompts)
+            at_once.append(speed)
+            same += sum(a == b for a, b in zip(one, many, strict=True))
+    ratio = statistics.median(b / a for a, b in zip(alone, at_once, strict=True))
+    found = {
+        "command": f"python -m benchmarks.sessions {args.bundle} --chats {args.chats}",
+        "processors": hardware.usable_cpus(), "chats": args.chats,
+        "tokens per second, one after another": round(statistics.median(alone), 1),
+        "tokens per second, at once": round(statistics.median(at_once), 1),
+        "ratio, median of rounds": round(ratio, 2), "wanted": 3.0,
+        "equal answers": f"{same} of {ROUNDS * args.chats}",
+    }  # fmt: skip
+    print(json.dumps(found, indent=1))
+    atomic.write_bytes(RESULT, (json.dumps(found, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
