@@ -33,18 +33,13 @@ from edge.engines.llama_native import LlamaTokenizer, abort_flag, complaint, lib
 from edge.engines.own_thread import CallersThread, OwnThread
 from edge.engines.positions import Positions
 from edge.engines.repacking import packs_again
-from edge.engines.threads import ThreadGovernor, fastest
+from edge.engines.thread_watch import ThreadWatch
 from edge.errors import DoesNotFitError, EngineError
 from edge.formats.gguf import GgufHeader, read_header
 from edge.options import EngineOptions
 from edge.segments import EmbeddingSegment, Segment, TokenSegment
 
-_PROBE_BYTES = 512 << 20  # larger models are bound by memory bandwidth: all free threads, no probe
-_PROBE_STEPS, _PROBE_SECONDS = 4, 0.6
-_HOPELESS = 0.1  # seconds: more threads that take as long for one token need not be timed again
-_LOAD_EVERY = 0.2  # seconds between two looks at what other processes take
 _ABORTED = 2  # llama_decode, after the flag was raised
-_BULK = 16  # tokens in one batch from which the prefill thread count applies
 
 
 class LlamaCppEngine:
@@ -102,8 +97,7 @@ class LlamaCppEngine:
         self._lengths = [0] * self.sequences
         self._places = [Positions() for _ in range(self.sequences)]
         self._calls = Batch(self._native, self.batch, self._axes)
-        self._meter, self._others, self._looked = hardware.LoadMeter(), 0.0, 0.0
-        self._governor = self._tuned(header.file_size)
+        self._threads = self._watched(header.file_size)
 
     # --- the contract -----------------------------------------------------------------------------
 
@@ -113,7 +107,7 @@ class LlamaCppEngine:
         self._alive(sequence)
         total = guards.tokens_of(segments)
         self._check_room(total, sequence)
-        self._look_around()
+        self._threads.look()
         before = self._lengths[sequence]
         try:
             return self._fed(segments, total, sequence)
@@ -144,8 +138,7 @@ class LlamaCppEngine:
             self._check_room(1, sequence)
         began = time.perf_counter()
         self._run(self._calls.step(tokens, self._next(named), named), named, 1)
-        if self._fixed is None:
-            self._watch(time.perf_counter() - began, lone=len(named) == 1)
+        self._threads.stepped(time.perf_counter() - began, lone=len(named) == 1)
         return self._logits(*range(len(named)))
 
     def interrupt(self) -> None:
@@ -211,7 +204,7 @@ class LlamaCppEngine:
             self._native,
             self._model,
             runs,
-            threads=self._bulk_threads(),
+            threads=self._threads.bulk,
             prepare=self._adapt,
             call=self._thread.call,
         )
@@ -346,60 +339,17 @@ class LlamaCppEngine:
 
     # --- threads ----------------------------------------------------------------------------------
 
-    def _tuned(self, model_bytes: int) -> ThreadGovernor:
-        """Measure a few steps per thread count (small models), or take what the size suggests."""
-        cpus = self._fixed or hardware.usable_cpus()
-        governor = ThreadGovernor(cpus, self._fixed or hardware.choose_threads(model_bytes, cpus=cpus))
-        if self._fixed is None and cpus > 1 and model_bytes < _PROBE_BYTES:
-            governor.threads = fastest(self._timed_steps(cpus))
-        self._set_threads(governor.threads, cpus)
-        return governor
-
-    def _timed_steps(self, cpus: int) -> dict[int, list[float]]:
-        """Seconds per step for 1, 2, 4 … threads, within a time budget; leaves the context empty."""
-        self._meter.others()
-        self._timed_step()  # pages the weights in
-        times: dict[int, list[float]] = {}
-        deadline = time.perf_counter() + _PROBE_SECONDS
-        threads = 1
-        while threads <= cpus and (not times or time.perf_counter() < deadline):
-            self._native.llama_set_n_threads(self._context, threads, cpus)
-            if (
-                self._timed_step() > _HOPELESS and times
-            ):  # starts the threads; here they wait for a busy processor
-                break
-            times[threads] = [self._timed_step() for _ in range(_PROBE_STEPS)]
-            threads *= 2
+    def _watched(self, model_bytes: int) -> ThreadWatch:
+        """Its timed steps leave the context empty."""
+        apply = partial(self._native.llama_set_n_threads, self._context)
+        watch = ThreadWatch(self._fixed, model_bytes, apply, self._timed_step)
         self.truncate(0)
-        return times
+        return watch
 
     def _timed_step(self) -> float:
         began = time.perf_counter()
         self._run(self._calls.step([0], self._next([0]), [0]), (0,), 1)
         return time.perf_counter() - began
-
-    def _watch(self, seconds: float, *, lone: bool) -> None:
-        """Look around; the governor hears only of steps of one token, which it can compare."""
-        before, others = self._governor.threads, self._look_around()
-        if lone and self._governor.stepped(seconds, others) != before:
-            self._set_threads(self._governor.threads, self._bulk_threads())
-
-    def _look_around(self) -> float | None:
-        """Processors that others take, when measured just now; sets the prefill threads by it."""
-        if self._fixed is not None or (now := time.monotonic()) - self._looked < _LOAD_EVERY:
-            return None
-        self._looked = now
-        others = self._meter.others()
-        if others is not None and round(others) != round(self._others):
-            self._others = others
-            self._set_threads(self._governor.threads, self._bulk_threads())
-        return others
-
-    def _bulk_threads(self) -> int:
-        return max(1, round(self._governor.most - self._others))
-
-    def _set_threads(self, decode: int, bulk: int) -> None:
-        self._native.llama_set_n_threads(self._context, decode, bulk)
 
 
 def _free(

@@ -78,7 +78,7 @@ def test_the_probes_model_is_a_sound_file_and_runs_with_and_without_the_fast_pat
 
 def test_threads_are_chosen_within_what_is_usable_and_the_context_is_left_empty(tiny_bundle: Path) -> None:
     engine = LlamaCppEngine(tiny_bundle / "decoder.gguf", EngineOptions(context_length=64))
-    assert 1 <= engine._governor.threads <= hardware.usable_cpus()
+    assert 1 <= engine._threads.governor.threads <= hardware.usable_cpus()
     assert engine.length() == 0
     assert close(
         engine.feed(ids(5, 6)), LlamaCppEngine(tiny_bundle / "decoder.gguf", OPTIONS).feed(ids(5, 6))
@@ -91,10 +91,10 @@ def test_when_another_process_takes_a_core_the_native_thread_count_follows(
 ) -> None:
     monkeypatch.setattr(hardware, "usable_cpus", lambda: 2)
     engine = LlamaCppEngine(tiny_bundle / "decoder.gguf", EngineOptions(context_length=64))
-    engine._governor.threads = 2
+    engine._threads.governor.threads = 2
     busy = iter([1.2])
-    monkeypatch.setattr(engine._meter, "others", lambda: next(busy, None))
-    engine._looked = 0.0
+    monkeypatch.setattr(engine._threads.meter, "others", lambda: next(busy, None))
+    engine._threads.looked = 0.0
     engine.step([1])
     native = llama_cpp.library()
     assert native.llama_n_threads(engine._context) == 1
