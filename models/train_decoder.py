@@ -16,14 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.vocabulary import AUDIO_BASE, IMAGE_BASE, SPECIAL
 from models.batching import cut, width
+from models.codec_files import load_audio_codec, load_image_codec
 from models.data.ahead import ahead
-from models.data.banks import Banks
+from models.data.banks import Banks, Source
 from models.data.documents import Writer
 from models.data.pictures import kinds
 from models.data.rows import Row
@@ -31,12 +33,14 @@ from models.data.sounds import voices
 from models.data.tasks.desk import Desk
 from models.decoder import Decoder, Layer
 from models.family import member
+from models.fresh_banks import FreshBanks
 from models.training import Run, muon, optimizer, seed_everything
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # ids, weights (n, t); labels (n, t, 2); ahead (n, t)
 NAMING_WEIGHT = 0.3
 GROUP = 32  # steps whose rows are written together, about
 STEP_OF_WIDTH = 16  # rows are padded to multiples of this
+LATE = 0.7  # where in the curriculum a run begins that starts from a release
 _TYPICAL = 150  # ids of a row, about
 
 
@@ -67,16 +71,34 @@ class Naming(nn.Module):
 
 
 @cache
-def writer(tokenizer: Path, banks: Path, corpus: Path) -> Writer:
-    """One per process."""
-    return Writer(Tokenizer.from_file(str(tokenizer)), Desk(Banks(banks), corpus))
+def writer(runs: Path, corpus: Path, *, fresh: bool) -> Writer:
+    """One per process; `fresh`: media are made and encoded as rows need them, and no bank is read."""
+    banks: Source = Banks(runs / "banks")
+    if fresh:
+        torch.set_num_threads(1)
+        banks = FreshBanks("train", corpus, load_image_codec(runs), load_audio_codec(runs))
+    return Writer(Tokenizer.from_file(str(runs / "tokenizer/tokenizer.json")), Desk(banks, corpus))
 
 
-def group(number: int, *, runs: Path, corpus: Path, tokens: int, groups: int, seed: int = 11) -> list[Batch]:
-    """Batches of about `tokens` ids for GROUP steps or so; the same for the same number."""
+def group(
+    number: int,
+    *,
+    runs: Path,
+    corpus: Path,
+    tokens: int,
+    groups: int,
+    seed: int = 11,
+    begin: float = 0.0,
+    fresh: bool = False,
+) -> list[Batch]:
+    """Batches of about `tokens` ids for GROUP steps or so; the same for the same number.
+
+    `begin` in 0..1 is where in the curriculum the first group stands.
+    """
     rng = np.random.default_rng((seed, number))
-    write = writer(runs / "tokenizer/tokenizer.json", runs / "banks", corpus)
-    rows = [write.row(rng, min(1.0, number / groups)) for _ in range(GROUP * tokens // _TYPICAL)]
+    write = writer(runs, corpus, fresh=fresh)
+    progress = min(1.0, begin + (1 - begin) * number / groups)
+    rows = [write.row(rng, progress) for _ in range(GROUP * tokens // _TYPICAL)]
     by_length = sorted(rows, key=lambda row: len(row.ids))
     # a single row would be compiled anew
     batches = [_padded(some) for some in cut(by_length, tokens, step=STEP_OF_WIDTH, fewest=2)]
@@ -97,6 +119,12 @@ def _padded(rows: list[Row]) -> Batch:
 def batches(make: partial[list[Batch]], start: int, workers: int) -> Iterator[Batch]:
     for made in ahead(make, start // GROUP, workers=workers):
         yield from made
+
+
+def start(model: Decoder, release: Path) -> None:
+    """The weights of a release; the vectors that media codes share are merged into their rows there, so they begin at zero."""
+    state = {name: value.float() for name, value in load_file(release / "model.safetensors").items()}
+    model.load_state_dict(state | {"factors": torch.zeros_like(model.factors)})
 
 
 def by_modality(ids: Tensor, weights: Tensor, nats: Tensor) -> dict[str, float]:
@@ -126,25 +154,44 @@ def main() -> None:
         "--minutes", type=float, default=float("inf"), help="save and stop after so many; run again to go on"
     )
     parse.add_argument("--decay", type=float, default=0.25)
+    parse.add_argument(
+        "--start",
+        type=Path,
+        help="a released checkpoint to begin from, late in the curriculum, instead of from nothing",
+    )
+    parse.add_argument(
+        "--seed", type=int, default=11, help="of the rows; a run with --start needs one of its own"
+    )
+    parse.add_argument(
+        "--fresh",
+        action="store_true",
+        help="make media as they are needed instead of reading banks: for short runs",
+    )
+    parse.add_argument(
+        "--float32", action="store_true", help="no bfloat16: faster where the processor has none"
+    )
     args = parse.parse_args()
     torch.set_num_threads(args.threads)
     seed_everything(0)
     model = Decoder(member(args.member))
     Layer.forward = torch.compile(Layer.forward, dynamic=True)  # type: ignore[method-assign]  # one graph serves all layers: 1.5x
+    if args.start:
+        start(model, args.start)
     both = nn.ModuleList([model, naming := Naming(model.member.width)])
     opt = muon(model.model.layers, both, args.lr) if args.optimizer == "muon" else optimizer(both, args.lr)
     run = Run(args.runs / args.name, args.steps, args.lr)
     run.resume(both, opt)
     make = partial(
-        group, runs=args.runs, corpus=args.corpus, tokens=args.tokens, groups=max(1, args.steps // GROUP)
-    )
+        group, runs=args.runs, corpus=args.corpus, tokens=args.tokens, groups=max(1, args.steps // GROUP),
+        seed=args.seed, begin=LATE if args.start else 0.0, fresh=args.fresh,
+    )  # fmt: skip
     seen, means = 0, {}
     stop = time.monotonic() + 60 * args.minutes
     for ids, weights, labels, coming in batches(make, run.step, args.workers):
         if run.step >= run.steps:
             break
         lr = run.set_rate(opt, decay=args.decay)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=not args.float32):
             loss, nats, hidden = model.loss(ids, weights)
             named = naming(hidden, labels[:, :-1], coming[:, :-1])
         opt.zero_grad(set_to_none=True)
