@@ -32,7 +32,7 @@ def test_captions_quote_what_is_written() -> None:
 
 def test_a_word_is_read_spelt_and_counted() -> None:
     said = answers(written("Cat"))
-    assert said["What does it say?"] == said["Read the word."] == 'C a t: "Cat".'
+    assert said["What does it say?"] == said["Read the word."] == 'It says "Cat".'
     assert said["What is the first letter?"] == "C."
     assert said["What is the last letter?"] == "T."
     assert said["How many letters has the word?"] == "Three."
@@ -43,8 +43,8 @@ def test_numbers_and_two_lines_are_read() -> None:
     number, two = answers(written("407")), answers(written("red", "fish", ink="blue"))
     assert number["Which number is it?"] == "407."
     assert number["How many digits has the number?"] == "Three."
-    assert two["What does it say?"] == 'r e d f i s h: "red fish".'
-    assert two["What is the second word?"] == 'f i s h: "fish".'
+    assert two["What does it say?"] == 'It says "red fish".'
+    assert two["What is the second word?"] == 'It says "fish".'
     assert two["What color is the text?"] == "Blue."
 
 

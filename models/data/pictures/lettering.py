@@ -152,7 +152,7 @@ class Lettering:
         read = say(rng, "What does it say?", "Read the word.", "What is written here?", "Which word is it?", "What word is this?")  # fmt: skip
         count = say(rng, "How many letters has the word?", "How many letters does the word have?", "Count the letters.")  # fmt: skip
         return [
-            Asked("ocr", read, _spelt(word)),
+            Asked("ocr", read, f'It says "{word}".'),
             Asked("letter", "What is the first letter?", f"{word[0].upper()}."),
             Asked("letter", "What is the last letter?", f"{word[-1].upper()}."),
             Asked("count", count, f"{NUMBERS[len(word)].capitalize()}."),
@@ -161,9 +161,9 @@ class Lettering:
     def _about_words(self, rng: np.random.Generator) -> list[Asked]:
         read = say(rng, "What does it say?", "Read the words.", "What is written here?", "Read the text.")
         return [
-            Asked("ocr", read, _spelt(self.text)),
-            Asked("ocr", say(rng, "What is the first word?", "What does the first line say?"), _spelt(self.lines[0])),
-            Asked("ocr", say(rng, "What is the second word?", "What does the second line say?"), _spelt(self.lines[1])),
+            Asked("ocr", read, f'It says "{self.text}".'),
+            Asked("ocr", say(rng, "What is the first word?", "What does the first line say?"), f'It says "{self.lines[0]}".'),
+            Asked("ocr", say(rng, "What is the second word?", "What does the second line say?"), f'It says "{self.lines[1]}".'),
             Asked("count", "How many words are there?", "Two."),
         ]  # fmt: skip
 
@@ -184,11 +184,6 @@ class Lettering:
         text = self.text if yes else _misspelt(rng, self.text)
         said = text if self.kind == "number" else f'"{text}"'
         return Asked("exists", f"Does it say {said}?", "Yes." if yes else "No.")
-
-
-def _spelt(text: str) -> str:
-    """Letter by letter, then whole: a letter is read off a cell or two, a piece of a word off none."""
-    return f'{" ".join(text.replace(" ", ""))}: "{text}".'
 
 
 def _misspelt(rng: np.random.Generator, text: str) -> str:
