@@ -37,6 +37,7 @@ EDGE = (
     "edge.measure",
     "edge.server.*",
     "edge.cli.*",
+    "edge._pyinstaller", "edge._pyinstaller.*",
 )  # fmt: skip
 PACKAGES = ("edge", "quantize", "models")  # each may import those before it
 HEAVY_NETWORK = ("requests", "httpx", "urllib3", "aiohttp")

@@ -17,7 +17,10 @@ from edge.cli.version import LIBRARIES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-IMPORT_NAMES = {"llama-cpp-python": "llama_cpp", "markdown-it-py": "markdown_it", "pillow": "PIL"}
+IMPORT_NAMES = {
+    "llama-cpp-python": "llama_cpp", "markdown-it-py": "markdown_it", "pillow": "PIL",
+    "pyinstaller": "PyInstaller",
+}  # fmt: skip
 TRACKED = subprocess.run(
     ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
 ).stdout.splitlines()
@@ -49,7 +52,12 @@ def provided(*groups: list[str]) -> set[str]:
 
 
 def test_the_runtime_imports_exactly_its_declared_dependencies() -> None:
-    extras = {"video": {"libav.py"}, "mic": {"sound_device.py"}}  # each is used in one place
+    hooks = {"hook-edge.py", "hook-llama_cpp.py"}
+    extras = {
+        "video": {"libav.py"},
+        "mic": {"sound_device.py"},
+        "desktop": hooks,
+    }  # each is used in one place
     optional = {extra: provided(PROJECT["optional-dependencies"][extra]) for extra in extras}
     assert imports("edge") - set().union(*optional.values()) == provided(PROJECT["dependencies"])
     for extra, names in optional.items():
