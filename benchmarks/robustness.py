@@ -139,7 +139,7 @@ def main() -> None:
             except EdgeError as error:
                 raise SystemExit(f"robustness: {name} broke the bundle: {error}") from error
             print(name, json.dumps(results[name]), flush=True)
-    atomic.write_bytes(RESULT, (json.dumps(results, indent=1) + "\n").encode())
+            atomic.write_bytes(RESULT, (json.dumps(results, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
