@@ -127,7 +127,8 @@ def test_a_killed_run_goes_on_where_it_was(moment: str, tiny_checkpoint: Path, t
     finished = Path(f"{partial}{STEPS[moment]}")
     was = finished.stat().st_ino, finished.stat().st_mtime_ns
     process = start(tiny_checkpoint, tmp_path / "b")
-    while process.poll() is None:  # the same file all the time, until the work folder goes or takes its place
+    compared = partial / ".work/judged_compared.npz"
+    while process.poll() is None and not compared.exists():  # after that its quality is put into it
         with contextlib.suppress(FileNotFoundError):
             assert (finished.stat().st_ino, finished.stat().st_mtime_ns) == was
         time.sleep(0.01)
