@@ -7,6 +7,7 @@ Ignorance: nothing here has learned anything; use it for contracts, never for qu
 from __future__ import annotations
 
 import json
+from collections.abc import Generator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from edge import vocabulary as v
+from edge.generation.decode import Decoder
+from edge.generation.scheduler import Task
+from edge.generation.slots import Line
+from edge.segments import Segment
 
 WIDTH, HEADS, KV_HEADS, FF, CONTEXT = 256, 4, 2, 256, 512
 VIDEO_CONTEXT = 2048  # a clip of 8 frames is 522 ids
@@ -88,6 +93,17 @@ def forget(model: Any) -> None:
     for slot in model.wiring.decoder._scheduler._slots:
         model.engine.truncate(0, sequence=slot.number)
         slot.held.clear()
+
+
+def read(decoder: Decoder, prompt: Sequence[Segment]) -> tuple[Any, int]:
+    """The logits after a prompt, as a stream gets them, and how much of it was held already."""
+    line = Line(prompt)
+
+    def routine() -> Generator[Any, Any, None]:
+        (logits,) = yield (line,)
+        yield logits
+
+    return decoder._scheduler.take(Task(routine(), lambda: False)), line.cached_tokens or 0
 
 
 def config(layers: int = 1, context: int = CONTEXT) -> dict[str, Any]:

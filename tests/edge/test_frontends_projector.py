@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
-from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,13 @@ from edge.engines.llama_native import media_library
 from edge.errors import DoesNotFitError, EngineError, IntegrityError, ModalityError, UsageError
 from edge.formats import manifest
 from edge.formats.manifest import FileEntry, Manifest
-from edge.generation.decode import Decoder
 from edge.generation.prompt import Turn
-from edge.generation.scheduler import Task
-from edge.generation.slots import Line
 from edge.messages import Message, Text
 from edge.model import Model
 from edge.options import EngineOptions, SamplingOptions
 from edge.segments import EmbeddingSegment, Segment, TokenSegment
 from edge.vocabulary import Vocabulary
-from tests import tiny_public
+from tests import tiny, tiny_public
 
 GREEDY = SamplingOptions(temperature=0.0, max_tokens=10)
 SEERS = ("llama4", "gemma3", "smolvlm", "qwen2vl", "qwen2.5vl", "internvl")
@@ -160,23 +156,12 @@ def test_a_second_question_encodes_nothing_feeds_only_what_is_new_and_hears_the_
         second = chat.ask("And now?", sampling=GREEDY)
         assert second.usage.cached_tokens >= first.usage.prompt_tokens
         again = chat._context.prompt(None, [*chat.history, Message("user", (Text("Once more?"),))])
-        reused, cached = _read(decoder, again)
+        reused, cached = tiny.read(decoder, again)
         assert cached > second.usage.prompt_tokens
         model.engine.truncate(0)
         fresh = model.engine.feed(again)
     # one token at a time and many at once round differently in an f16 cache
     assert np.abs(reused - fresh).max() <= 1e-2 * np.abs(fresh).max()
-
-
-def _read(decoder: Decoder, prompt: Sequence[Segment]) -> tuple[Any, int]:
-    """The logits after a prompt, as a stream gets them, and how much of it was held already."""
-    line = Line(prompt)
-
-    def routine() -> Generator[Any, Any, None]:
-        (logits,) = yield (line,)
-        yield logits
-
-    return decoder._scheduler.take(Task(routine(), lambda: False)), line.cached_tokens or 0
 
 
 @pytest.mark.parametrize("name", ["gemma3", "qwen2vl"])
