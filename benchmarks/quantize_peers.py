@@ -29,6 +29,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import gguf
 import ml_dtypes
 import numpy as np
 
@@ -43,6 +44,7 @@ SHAPES: dict[str, dict[str, Any]] = {  # as the published config.json say
                      "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 8192},
 }  # fmt: skip
 _VOCABULARY, _SPECIALS = 128256, 256
+_SHARD = 2_500_000_000  # bytes
 _ROPE = {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
          "original_max_position_embeddings": 8192}  # fmt: skip
 _SPLIT = (
@@ -73,6 +75,8 @@ gguf_export.write_float(open_checkpoint(folder), middle, recipes.find("bf16"), i
 llama_quantize.write(middle, out, recipes.find("q4_k_m"), ignore, None)
 """
 
+Shard = dict[str, tuple[int, tuple[int, ...]]]  # number, from which the values are drawn, and shape by name
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -98,16 +102,39 @@ def make(folder: Path, name: str) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(_tokenizer()))
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     (folder / "chat_template.jinja").write_text(_TEMPLATE)
+    shards = _shards(config)
+    files = [f"model-{n:05}-of-{len(shards):05}.safetensors" for n in range(1, len(shards) + 1)]
+    if len(shards) == 1:
+        files = ["model.safetensors"]
+    else:
+        places = {tensor: file for file, shard in zip(files, shards, strict=True) for tensor in shard}
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    for file, shard in zip(files, shards, strict=True):
+        _write(folder / file, shard)
+
+
+def _shards(config: dict[str, Any]) -> list[Shard]:
+    """All tensors, as files of at most `_SHARD` bytes."""
+    shards: list[Shard] = [{}]
+    for number, (name, shape) in enumerate(_shapes(config)):
+        held = sum(2 * prod(s) for _, s in shards[-1].values())
+        if held + 2 * prod(shape) > _SHARD:
+            shards.append({})
+        shards[-1][name] = number, shape
+    return shards
+
+
+def _write(path: Path, shard: Shard) -> None:
     tensors, start = {}, 0
-    for tensor, shape in _shapes(config):
+    for name, (_, shape) in shard.items():
         end = start + 2 * prod(shape)
-        tensors[tensor] = {"dtype": "BF16", "shape": shape, "data_offsets": [start, end]}
+        tensors[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [start, end]}
         start = end
     header = json.dumps(tensors).encode()
     header += b" " * (-len(header) % 8)
-    with (folder / "model.safetensors").open("wb") as file:
+    with path.open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header)
-        for number, shape in enumerate(shape for _, shape in _shapes(config)):
+        for number, shape in shard.values():
             for values in _values(number, shape):
                 values.tofile(file)
 
@@ -225,9 +252,9 @@ def compare(folder: Path, source: Path, tools: Path, python: Path) -> dict[str, 
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory(dir=folder.parent) as work:
             their, our = theirs(folder, source, tools, python, Path(work)), ours(folder, Path(work))
-            same = _weights(Path(work) / "ours-q4.gguf") == _weights(Path(work) / "theirs-q4.gguf")
+            told = differing(Path(work) / "ours-q4.gguf", Path(work) / "theirs-q4.gguf")
         rounds.append({"theirs": {k: asdict(v) for k, v in their.items()}, "ours": asdict(our),
-                       "same_weights": same})  # fmt: skip
+                       "differing": told})  # fmt: skip
         print(json.dumps(rounds[-1]), file=sys.stderr, flush=True)
     ratios = {}
     for name in ("seconds", "cpu_seconds"):
@@ -239,18 +266,22 @@ def compare(folder: Path, source: Path, tools: Path, python: Path) -> dict[str, 
     return {"ratios": {k: round(v, 3) for k, v in ratios.items()}, "rounds": rounds}
 
 
-def _weights(path: Path) -> dict[str, tuple[str, str]]:
-    """Type and SHA-256 of every tensor."""
-    import hashlib
-
-    from edge.formats.gguf import read_header
-
-    with path.open("rb") as file:
-        found = {}
-        for tensor in read_header(path).tensors:
-            file.seek(tensor.offset)
-            found[tensor.name] = tensor.type, hashlib.sha256(file.read(tensor.size)).hexdigest()
-    return found
+def differing(ours: Path, theirs: Path) -> dict[str, Any]:
+    """What is not the same in two GGUFs: metadata keys, and tensors whose type or bytes are others, with the
+    largest relative difference of a value (None: another type or shape, or only one file has it)."""
+    files = gguf.GGUFReader(ours), gguf.GGUFReader(theirs)
+    keys = [{name: field.contents() for name, field in file.fields.items()} for file in files]
+    tensors = [{tensor.name: tensor for tensor in file.tensors} for file in files]
+    found = {}
+    for name in sorted(tensors[0] | tensors[1]):
+        one, other = (t.get(name) for t in tensors)
+        if one is None or other is None or one.tensor_type != other.tensor_type:
+            found[name] = None
+        elif not np.array_equal(one.data, other.data):
+            a, b = (gguf.quants.dequantize(t.data, t.tensor_type) for t in (one, other))
+            found[name] = float(f"{np.max(np.abs(a - b) / np.maximum(np.abs(b), 1e-9)):.2g}")
+    other_keys = sorted(name for name in keys[0] | keys[1] if keys[0].get(name) != keys[1].get(name))
+    return {"tensors": found, "keys": other_keys, "tensors in all": len(tensors[0])}
 
 
 def memory(folder: Path) -> dict[str, Any]:

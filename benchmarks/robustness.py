@@ -2,10 +2,10 @@
 
 Job: make a tiny random checkpoint, quantize it over an old bundle again and again, each time ended from
 outside, and check after every end that the old bundle or the new one is there, whole; write
-results/robustness.json: `python -m benchmarks.robustness [--kills 200] [--writes 60]`. A killed run is
-sometimes followed by the same one, which goes on where it was, and sometimes by another. The full disk is
-strace's: it lets the n-th write of every process fail with ENOSPC, for n from 1 to the last, evenly by its
-logarithm, because a run is many short processes and a few that write much.
+results/robustness.json: `python -m benchmarks.robustness [--kills 200] [--writes 60]`; 0 leaves a part as it
+was measured before. A killed run is sometimes followed by the same one, which goes on where it was, and
+sometimes by another. The full disk is strace's: it lets the n-th write of every process fail with ENOSPC, for
+n from 1 to the last, evenly by its logarithm, because a run is many short processes and a few write much.
 Ignorance: what quantization does, how long it takes.
 """
 
@@ -130,8 +130,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EDGE_HOME"] = str(Path(folder) / "home")
         checkpoint = tiny.checkpoint(Path(folder) / "checkpoint")
-        results: dict[str, Any] = {"command": "python -m benchmarks.robustness"}
+        results: dict[str, Any] = json.loads(RESULT.read_bytes()) if RESULT.is_file() else {}
+        results["command"] = "python -m benchmarks.robustness"
         for name, job, count in (("kill -9", kills, args.kills), ("full disk", full_disks, args.writes)):
+            if not count:
+                continue
             place = Path(folder) / name.replace(" ", "-")
             place.mkdir()
             try:

@@ -102,15 +102,16 @@ class Checkpoint:
         kinds = {t.dtype for t in self.decoder.values()}
         return kinds.pop() if len(kinds) == 1 else "F32"
 
-    def read(self, name: str) -> NDArray[Any]:
-        """One tensor, in its stored type and shape."""
+    def read(self, name: str, start: int = 0, count: int | None = None) -> NDArray[Any]:
+        """One tensor, in its stored type and shape; or of its first axis `count` entries from `start` on."""
         tensor = self.tensors[name]
+        shape, kind = tensor.shape if count is None else (count, *tensor.shape[1:]), DTYPES[tensor.dtype]
         with tensor.file.open("rb") as file:
-            file.seek(tensor.offset)
-            data = np.fromfile(file, DTYPES[tensor.dtype], prod(tensor.shape))
-        if data.nbytes != tensor.size:
-            raise _damaged(tensor.file, f"{name} has {data.nbytes} bytes, expected {tensor.size}")
-        return data.reshape(tensor.shape)
+            file.seek(tensor.offset + start * prod(tensor.shape[1:]) * kind.itemsize)
+            data = np.fromfile(file, kind, prod(shape))
+        if data.size != prod(shape):
+            raise _damaged(tensor.file, f"{name} ends after {data.size} values, expected {prod(shape)}")
+        return data.reshape(shape)
 
     def json(self, name: str) -> dict[str, Any]:
         """A JSON file of the folder."""

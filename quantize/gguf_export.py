@@ -1,4 +1,4 @@
-"""Writes a checkpoint as float GGUFs, streamed tensor by tensor: its decoder, and its vision tower.
+"""Writes a checkpoint as float GGUFs, streamed in pieces: its decoder, and its vision tower.
 
 Job: header and weights in one file that alone says what it is.
 Ignorance: what the headers say (`gguf_metadata`, `vision_tower`), how tensors are called (`tensor_names`);
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import gguf
 import ml_dtypes
@@ -24,12 +25,13 @@ from quantize.gguf_source import GgufSource
 from quantize.recipes import Recipe
 
 Progress = Callable[[str, int, int], None]  # (what, done, of)
+_PIECE = 1 << 22  # weights in memory at once
 _NUMPY = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.dtype(ml_dtypes.bfloat16)}
 
 
 def write_float(checkpoint: Checkpoint | GgufSource, path: Path, recipe: Recipe, progress: Progress) -> None:
-    """Stream the decoder to `path`, one tensor in memory at a time; norms stay F32. A GGUF is converted by
-    llama.cpp, or copied where it is of the type already.
+    """Stream the decoder to `path`, a piece of a tensor in memory at a time; norms stay F32. A GGUF is
+    converted by llama.cpp, or copied where it is of the type already.
 
     Raises:
         IntegrityError: tensors missing, misshapen or not finite.
@@ -66,7 +68,7 @@ def _stream(writer: Any, path: Path, checkpoint: Checkpoint, rows: list[tuple[te
     if factors is not None:
         writer.add_tensor_info("rope_freqs.weight", factors.shape, factors.dtype, factors.nbytes)
     for row, kind in rows:
-        count = int(np.prod(row.stored)) * _NUMPY[kind].itemsize
+        count = prod(row.stored) * _NUMPY[kind].itemsize
         writer.add_tensor_info(row.target, row.stored, _NUMPY[kind], count, gguf.GGMLQuantizationType[kind])
     try:
         writer.write_header_to_file(path)
@@ -75,7 +77,7 @@ def _stream(writer: Any, path: Path, checkpoint: Checkpoint, rows: list[tuple[te
         if factors is not None:
             writer.write_tensor_data(factors)
         for done, (row, kind) in enumerate(rows, 1):
-            writer.write_tensor_data(_converted(checkpoint, row, kind))
+            writer.write_tensor_data(_Streamed(checkpoint, row, kind))
             shown(done, len(rows))
     finally:
         writer.close()
@@ -93,14 +95,30 @@ def _stored_type(row: tensor_names.Row, recipe: Recipe) -> str:
     return "F32" if always else recipe.type
 
 
-def _converted(checkpoint: Checkpoint, row: tensor_names.Row, kind: str) -> NDArray[Any]:
-    tensor = row.convert(checkpoint.read(row.source))
+class _Streamed:
+    """A tensor as `gguf.GGUFWriter` takes it, of which a piece at a time is in memory."""
+
+    def __init__(self, checkpoint: Checkpoint, row: tensor_names.Row, kind: str) -> None:
+        self._checkpoint, self._row, self._kind = checkpoint, row, kind
+        self.nbytes = prod(row.stored) * _NUMPY[kind].itemsize
+
+    def tofile(self, file: BinaryIO) -> None:
+        """Append all pieces. Errors as `write_float`."""
+        row = self._row
+        length, entry = row.shape[0], prod(row.shape[1:])
+        step = row.together * max(1, _PIECE // (entry * row.together))
+        for start in range(0, length, step):
+            part = row.convert(self._checkpoint.read(row.source, start, min(step, length - start)))
+            _stored(part, row.source, self._kind).tofile(file)
+
+
+def _stored(part: NDArray[Any], name: str, kind: str) -> NDArray[Any]:
     with np.errstate(over="ignore"):
-        tensor = np.ascontiguousarray(tensor.astype(_NUMPY[kind], copy=False))
-    bad = tensor.size - int(np.isfinite(tensor).sum())
+        part = np.ascontiguousarray(part.astype(_NUMPY[kind], copy=False))
+    bad = part.size - int(np.isfinite(part).sum())
     if bad:
         raise IntegrityError(
-            f"{row.source} has {bad} of {tensor.size} values that are not finite in {kind}; "
-            "use the recipe bf16 or int8, or repair the checkpoint"
+            f"{name} has at least {bad} values that are not finite in {kind}; use the recipe "
+            "bf16 or int8, or repair the checkpoint"
         )
-    return tensor.view(np.uint16) if kind == "BF16" else tensor
+    return part.view(np.uint16) if kind == "BF16" else part

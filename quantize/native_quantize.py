@@ -27,6 +27,7 @@ from edge.children import die_with_parent
 from quantize import importance
 from quantize.importance import Importance
 
+_BUFFERS = 64 << 20  # bytes of rows in float and quantized; llama.cpp's own limit is 8 GiB
 _INT, _TEXT = 0, 3  # enum llama_model_kv_override_type
 _LONGEST = 127  # bytes of an overriding text
 
@@ -73,7 +74,7 @@ def convert(source: str | Path, target: str | Path, file_type: int, threads: int
     from llama_cpp import llama_cpp
 
     params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype, params.nthread = file_type, threads
+    params.ftype, params.nthread, params.max_buf_size = file_type, threads, _BUFFERS
     if found is not None:
         weights, _kept = _weights(llama_cpp, found)
         header = _header(llama_cpp, found)

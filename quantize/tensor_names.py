@@ -89,9 +89,14 @@ class Row:
         *outer, rows, columns = self.shape
         return (*outer, columns // 2 if "half" in self.change else columns, rows)
 
-    def convert(self, tensor: Array) -> Array:
-        """A tensor of `shape` as GGUF stores it."""
-        return CHANGES[self.change](tensor, self.heads)
+    @property
+    def together(self) -> int:
+        """How many entries of the first axis a change mixes: the rows of a head, else none with another."""
+        return self.shape[0] // self.heads if self.heads else 1
+
+    def convert(self, part: Array) -> Array:
+        """As GGUF stores it: the tensor, or a multiple of `together` entries of its first axis."""
+        return CHANGES[self.change](part, len(part) // self.together)
 
 
 def permute_rope(weight: Array, heads: int) -> Array:
