@@ -90,6 +90,7 @@ class Model(Tasks, BareText):
             codec.close()
         for files in self.kept:
             files.close()
+        hardware.give_memory_back()
 
     def __enter__(self) -> Model:
         return self
