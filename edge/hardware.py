@@ -24,8 +24,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from edge import children
+from edge import children, control_groups
 from edge.atomic import write_bytes
+from edge.control_groups import lines
 from edge.errors import EdgeError
 
 ENGINE_PACKAGE = "llama_cpp_python"
@@ -51,53 +52,17 @@ def affinity() -> frozenset[int]:
     return frozenset(range(os.cpu_count() or 1))
 
 
-def quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float | None:
-    """Processors' worth of time that the control groups grant (v2 cpu.max, v1 cfs quota); None = no limit."""
-    shares = [share for folder in _groups(root, own) if (share := _share(folder)) is not None]
-    return min(shares, default=None)
-
-
 def usable_cpus() -> int:
     """How many threads can really run at once: the affinity mask, cut by the quota; at least 1."""
-    share = quota()
+    share = control_groups.processors()
     count = len(affinity())
     return max(1, count if share is None else min(count, int(share + 0.5)))
-
-
-def _groups(root: Path, own: Path) -> list[Path]:
-    """This process's group folders with all their parents, v2 and v1."""
-    folders: list[Path] = []
-    for line in _lines(own):
-        _, _, rest = line.partition(":")
-        controllers, _, group = rest.partition(":")
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        base = root / (controllers if (root / controllers).is_dir() else "cpu")
-        inner = base / group.strip("/")
-        folders += [folder for folder in (inner, *inner.parents) if folder.is_relative_to(base)]
-    return folders or [root, root / "cpu"]
-
-
-def _share(folder: Path) -> float | None:
-    limit = _lines(folder / "cpu.max")  # v2: "200000 100000" or "max 100000"
-    v1 = [*_lines(folder / "cpu.cfs_quota_us"), *_lines(folder / "cpu.cfs_period_us")]  # "-1" or "200000"
-    words = limit[0].split() if limit else v1
-    if len(words) != 2 or not words[0].isdigit() or not words[1].isdigit() or int(words[1]) == 0:
-        return None
-    return int(words[0]) / int(words[1])
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []
 
 
 @cache
 def cpu_flags() -> frozenset[str]:
     """Instruction sets as /proc/cpuinfo names them; elsewhere only the architecture."""
-    for line in _lines(Path("/proc/cpuinfo")):
+    for line in lines(Path("/proc/cpuinfo")):
         name, _, value = line.partition(":")
         if name.strip() in ("flags", "Features"):
             return frozenset(value.split())
@@ -110,9 +75,18 @@ def has_tiles() -> bool:
 
 
 def memory() -> tuple[int, int]:
-    """Bytes of RAM in all, and available now; (0, 0) where the system does not say."""
+    """Bytes of RAM in all, and available now, as the machine and the control groups grant; (0, 0) where the
+    system does not say."""
+    total, free = _machine_memory()
+    granted = control_groups.memory()
+    if granted is None:
+        return total, free
+    return min(total or granted[0], granted[0]), min(free or granted[1], granted[1])
+
+
+def _machine_memory() -> tuple[int, int]:
     fields = {}
-    for line in _lines(Path("/proc/meminfo")):
+    for line in lines(Path("/proc/meminfo")):
         name, _, value = line.partition(":")
         fields[name] = int(value.split()[0]) * 1024 if value.split()[0].isdigit() else 0
     if "MemTotal" in fields:
@@ -167,7 +141,7 @@ def others_now(seconds: float = 0.1) -> float:
 def _busy_seconds(cpus: frozenset[int], path: Path = Path("/proc/stat")) -> float | None:
     """Seconds that the given processors were not idle: user, nice, system, irq, softirq, steal."""
     ticks, found = 0, False
-    for line in _lines(path):
+    for line in lines(path):
         name, *values = line.split()
         if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in cpus and len(values) >= 8:
             found = True

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 EDGE = (
     "edge.errors", "edge.children", "edge.atomic", "edge.licences", "edge.messages", "edge.options",
     "edge.segments", "edge.vocabulary", "edge.events",
-    "edge.hardware", "edge.throughput", "edge.offline", "edge.cache_store",
+    "edge.control_groups", "edge.hardware", "edge.throughput", "edge.offline", "edge.cache_store",
     "edge.formats.*",
     "edge.media.source", "edge.media.*",
     "edge.onnx_session",

@@ -135,7 +135,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def warn(message: Warning | str, *about: Any, **more: Any) -> None:
     """A warning is one line too; Python's own form shows a source line that helps no one here."""
-    print("edge: warning: " + " ".join(str(message).split()), file=sys.stderr)
+    from edge.cli import output
+
+    output.note("edge: warning: " + " ".join(str(message).split()))
 
 
 def explained(error: Exception) -> tuple[int, str]:
@@ -154,7 +156,9 @@ def explained(error: Exception) -> tuple[int, str]:
 
 def fail(code: int, message: str) -> NoReturn:
     """One line on stderr, then out."""
-    print("edge: " + " ".join(message.split()), file=sys.stderr)
+    from edge.cli import output
+
+    output.note("edge: " + " ".join(message.split()))
     sys.exit(code)
 
 

@@ -204,7 +204,7 @@ def answer(model: Model, request: Request) -> None:
             "or bound what it may repeat"
         )
     if request.shaped and request.target is None and not request.as_json:
-        print(shown.text)
+        print(output.harmless(shown.text, sys.stdout))
     if request.target is not None:
         deliver(shown, request)
     if request.as_json and request.target != "-":

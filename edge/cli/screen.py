@@ -108,6 +108,8 @@ class Screen:
                 shown.finished = event
 
     def _say(self, text: str) -> None:
+        if self.out is not None:
+            text = output.harmless(text, self.out)
         if self._markdown is None:
             self.write(text)
         else:

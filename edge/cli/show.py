@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def command(model: flags.Model, as_json: flags.Json = False) -> None:
         return output.as_json(facts)
     for name, value in facts.items():
         if name not in ("files", "report", "obligations", "terms"):
-            print(f"{name:<15} {readable(value)}")
+            _say(f"{name:<15} {readable(value)}")
     if facts.get("files"):
         print()
         output.table(
@@ -39,11 +40,16 @@ def command(model: flags.Model, as_json: flags.Json = False) -> None:
 def _print_terms(facts: dict[str, Any]) -> None:
     """What the licence asks for, in short; then its files, which alone count."""
     if facts.get("obligations"):
-        print(f"\nThe licence {facts['licence']} asks you, in short (its text counts):")
+        _say(f"\nThe licence {facts['licence']} asks you, in short (its text counts):")
         for line in facts["obligations"]:
-            print(f"  - {line}")
+            _say(f"  - {line}")
     for path, text in facts.get("terms", {}).items():
-        print(f"\n--- {path} ---\n{text.strip()}")
+        _say(f"\n--- {path} ---\n{text.strip()}")
+
+
+def _say(line: str) -> None:
+    """A line of what strangers wrote."""
+    print(output.harmless(line, sys.stdout))
 
 
 def of_bundle(folder: Path) -> dict[str, Any]:

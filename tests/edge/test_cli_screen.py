@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.cli import output
 from edge.cli.screen import Screen, free_name, interruptible
 from edge.events import AudioChunk, Event, Finished, ImageMade, MediaProgress, TextDelta, Usage, VideoMade
 from edge.media import audio, image, video
@@ -40,6 +41,46 @@ def test_text_arrives_as_it_is_made() -> None:
 
     Screen(out, folder=None, pictures=False).show(events())
     assert seen[:2] == ["Here ", "Here you are."]
+
+
+class Watched(io.StringIO):
+    """What a terminal gets."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+EVIL = "red\x1b[31m bell\x07 title\x1b]0;x\x07 clear\x9b2J back\rwards\x7f\tend\n"
+
+
+@pytest.mark.parametrize("markdown", [False, True])
+def test_characters_that_command_a_terminal_reach_it_as_signs(markdown: bool) -> None:
+    out = Watched()
+    events = [TextDelta(character) for character in EVIL]  # one at a time
+    Screen(out, folder=None, pictures=False, progress=False, markdown=markdown).show(events)
+    told = out.getvalue()
+    assert not {"\x07", "\x9b", "\x7f"} & set(told)
+    assert not any(command in told for command in ("\x1b[31m", "\x1b]0", "back\r"))
+    assert "red␛[31m bell␇ title␛]0;x␇" in " ".join(told.split())
+    assert markdown or told == "red␛[31m bell␇ title␛]0;x␇ clear\ufffd2J back␍wards␡\tend\n"
+
+
+def test_pipes_and_files_get_every_character() -> None:
+    out = io.StringIO()
+    shown = Screen(out, folder=None, pictures=False).show([TextDelta(EVIL)])
+    assert out.getvalue() == shown.text == EVIL
+
+
+def test_notes_and_tables_command_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = Watched(), Watched()
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.stderr", err)
+    output.note("file \x1b[2J.gguf")
+    output.table(["name"], [["\x1b[2Jpico"]])
+    output.as_json({"name": "\x9b2J"})
+    assert "\x1b[2J" not in out.getvalue() + err.getvalue()
+    assert "\x9b" not in out.getvalue()
+    assert "␛[2J.gguf" in err.getvalue()
 
 
 def test_everything_is_gathered_and_sound_is_joined() -> None:

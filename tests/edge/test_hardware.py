@@ -13,53 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from edge import hardware
+from edge import control_groups, hardware
 
 LIVES = (sys.executable, "-c", "pass")
 DIES = (sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
 
 
-def group(root: Path, own: str, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = root / "cgroup" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    (root / "self").write_text(own)
-    return root
-
-
-@pytest.mark.parametrize(
-    ("own", "files", "expected"),
-    [
-        ("0::/a/b\n", {"a/b/cpu.max": "150000 100000\n"}, 1.5),
-        ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "200000 100000\n"}, 2.0),
-        ("0::/\n", {"cpu.max": "50000 100000\n"}, 0.5),
-        ("0::/\n", {"cpu.max": "max 100000\n"}, None),
-        (
-            "3:cpu,cpuacct:/x\n",
-            {"cpu/x/cpu.cfs_quota_us": "300000\n", "cpu/x/cpu.cfs_period_us": "100000\n"},
-            3.0,
-        ),
-        ("3:cpu:/x\n", {"cpu/x/cpu.cfs_quota_us": "-1\n", "cpu/x/cpu.cfs_period_us": "100000\n"}, None),
-        (
-            "3:memory:/x\n",
-            {"cpu/x/cpu.cfs_quota_us": "100000\n", "cpu/x/cpu.cfs_period_us": "100000\n"},
-            None,
-        ),
-        ("0::/a\n", {"a/cpu.max": "nonsense\n"}, None),
-    ],
-)
-def test_the_quota_is_the_tightest_of_all_groups(
-    tmp_path: Path, own: str, files: dict[str, str], expected: float | None
-) -> None:
-    root = group(tmp_path, own, files)
-    assert hardware.quota(root / "cgroup", root / "self") == expected
-
-
 def test_usable_cpus_are_the_affinity_cut_by_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "affinity", lambda: frozenset(range(8)))
     for share, expected in ((None, 8), (2.4, 2), (1.5, 2), (0.2, 1), (64.0, 8)):
-        monkeypatch.setattr(hardware, "quota", lambda share=share: share)
+        monkeypatch.setattr(control_groups, "processors", lambda share=share: share)
         assert hardware.usable_cpus() == expected
 
 
@@ -77,6 +40,14 @@ def test_memory_and_flags_are_read_from_this_machine() -> None:
     total, free = hardware.memory()
     assert 0 < free <= total
     assert hardware.cpu_flags()
+
+
+def test_a_container_that_is_smaller_than_its_machine_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    total, _ = hardware.memory()
+    monkeypatch.setattr(control_groups, "memory", lambda: (total // 2, 5))
+    assert hardware.memory() == (total // 2, 5)
+    monkeypatch.setattr(control_groups, "memory", lambda: (4 * total, 3 * total))
+    assert hardware.memory()[0] == total
 
 
 def test_small_models_get_one_thread_large_ones_all_that_are_free() -> None:
