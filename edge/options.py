@@ -46,6 +46,7 @@ class EngineOptions:
     batch: int = 512  # tokens fed to the engine at once
     sequences: int = 2  # parallel KV sequences; guidance needs 2
     engine: Literal["auto", "llama.cpp", "onnx"] = "auto"  # auto: llama.cpp where the bundle has a GGUF
+    speculate: int = 0  # ids guessed from the text so far and checked in one call, at most; 0 = off
     cache_bytes: int | None = None  # of kept files; None = 1 GiB, none with $EDGE_NO_CACHE; 0 = no files
     mmproj: str | Path | None = None  # encoders of a public model; None = the bundle's, or the one beside it
     adapters: tuple[Adapter, ...] = ()  # LoRA files (GGUF) over the weights; scale 1 = as trained, 0 = off

@@ -45,6 +45,16 @@ class Embeds(Protocol):
         """
 
 
+@runtime_checkable
+class Verifies(Protocol):
+    """What an engine may also do: tell the logits after each of several ids that it takes in one call."""
+
+    most_verified: int  # ids of one such call
+
+    def verify(self, tokens: Sequence[int], *, sequence: int = 0) -> Logits:
+        """Append ids to a sequence; the logits after each of them, (len(tokens), vocab). Raises as `feed`."""
+
+
 class Engine(Protocol):
     """A decoder with `sequences` independent KV sequences. Not thread-safe: one thread at a time."""
 

@@ -35,11 +35,11 @@ class Batch:
             batch.logits = self._outputs.ctypes.data_as(ctypes.POINTER(ctypes.c_int8))
         self._by_id.token = self._ids.ctypes.data_as(integers)
 
-    def tokens(self, ids: Sequence[int], position: int, sequence: int, *, last: bool) -> Any:
-        """A run of one sequence; logits for its last token where `last`."""
+    def tokens(self, ids: Sequence[int], position: int, sequence: int, *, outputs: int) -> Any:
+        """A run of one sequence; logits for so many of its last tokens."""
         self._ids[: len(ids)] = ids
         self._positions[: len(ids)] = np.arange(position, position + len(ids))
-        return self._placed(self._by_id, len(ids), sequence, last)
+        return self._placed(self._by_id, len(ids), sequence, outputs)
 
     def embeddings(
         self, rows: NDArray[np.float32], places: NDArray[np.int32] | int, sequence: int, *, last: bool
@@ -53,7 +53,7 @@ class Batch:
             axes[:] = np.arange(places, places + count)
         else:
             axes[:3], axes[3] = places.T, 0  # the fourth axis is unused
-        return self._placed(self._by_row, count, sequence, last)
+        return self._placed(self._by_row, count, sequence, int(last))
 
     def step(self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int]) -> Any:
         """One token for each of some sequences, all with logits."""
@@ -63,9 +63,9 @@ class Batch:
         self._by_id.n_tokens = len(tokens)
         return self._by_id
 
-    def _placed(self, batch: Any, count: int, sequence: int, last: bool) -> Any:
+    def _placed(self, batch: Any, count: int, sequence: int, outputs: int) -> Any:
         self._sequences[:count] = sequence
-        self._outputs[:count] = 0
-        self._outputs[count - 1] = last
+        self._outputs[: count - outputs] = 0
+        self._outputs[count - outputs : count] = 1
         batch.n_tokens = count
         return batch

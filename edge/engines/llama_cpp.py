@@ -39,6 +39,7 @@ from edge.formats.gguf import GgufHeader, read_header
 from edge.options import EngineOptions
 from edge.segments import EmbeddingSegment, Segment, TokenSegment
 
+_MOST_GUESSED = 15  # ids of one call beside the chosen one: more never paid
 _ABORTED = 2  # llama_decode, after the flag was raised
 
 
@@ -72,7 +73,8 @@ class LlamaCppEngine:
         self._native = library()
         self._model = self._load(path, header)
         handles = lora.load(self._native, self._model, wanted)
-        self.batch = max(self.sequences, min(chosen.batch, self.context_length))
+        self.most_verified = 1 + max(0, min(chosen.speculate, _MOST_GUESSED))
+        self.batch = max(self.sequences, self.most_verified, min(chosen.batch, self.context_length))
         self._fixed = chosen.threads
         self._context = self._open()
         self._thread = OwnThread("llama.cpp") if hardware.has_tiles() else CallersThread()
@@ -140,6 +142,18 @@ class LlamaCppEngine:
         self._run(self._calls.step(tokens, self._next(named), named), named, 1)
         self._threads.stepped(time.perf_counter() - began, lone=len(named) == 1)
         return self._logits(*range(len(named)))
+
+    @one_at_a_time
+    def verify(self, tokens: Sequence[int], *, sequence: int = 0) -> Logits:
+        """Append ids to a sequence in one batch; the logits after each of them, (len(tokens), vocab)."""
+        self._alive(sequence)
+        count = guards.tokens_of([TokenSegment(tuple(tokens))])
+        if count > self.most_verified:
+            raise EngineError(f"{count} ids at once, but the model was loaded to verify {self.most_verified}")
+        self._check_room(count, sequence)
+        first = self._places[sequence].after(self._lengths[sequence])
+        self._run(self._calls.tokens(tokens, first, sequence, outputs=count), (sequence,), count)
+        return self._logits(*range(count))
 
     def interrupt(self) -> None:
         """Let the call that runs now, else the next one, end soon; from any thread."""
@@ -251,7 +265,7 @@ class LlamaCppEngine:
         params.n_ctx = self.context_length * self.sequences  # not unified: each sequence has its own share
         params.n_seq_max = self.sequences
         params.n_batch = params.n_ubatch = self.batch
-        params.n_outputs_max = self.sequences  # the last token of a feed, or one per sequence of a step
+        params.n_outputs_max = max(self.sequences, self.most_verified)  # of a step, or of a verified run
         params.kv_unified = False
         params.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_AUTO
         params.no_perf = True
@@ -272,7 +286,8 @@ class LlamaCppEngine:
     ) -> Any:
         """`count` tokens from `start` of a segment whose first stands at position `first`."""
         if isinstance(segment, TokenSegment):
-            return self._calls.tokens(segment.ids[start : start + count], first + start, sequence, last=last)
+            ids = segment.ids[start : start + count]
+            return self._calls.tokens(ids, first + start, sequence, outputs=int(last))
         if segment.embeddings.shape[1:] != (self.width,):
             raise EngineError(f"embeddings of shape {segment.embeddings.shape} do not fit width {self.width}")
         rows = segment.embeddings[start : start + count]

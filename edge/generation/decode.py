@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from edge.engines.base import Engine, Logits
+from edge.engines.base import Engine, Logits, Verifies
 from edge.errors import DoesNotFitError
 from edge.events import FinishReason
 from edge.generation.constraints import Candidates, Grammar, Kind, Mark
+from edge.generation.lookup import Lookup, Pace
 from edge.generation.prefix_cache import PrefixCache
 from edge.generation.sampling import Sampler, log_softmax, top_k
 from edge.generation.scheduler import Need, Routine, Scheduler, Task
@@ -59,6 +60,7 @@ class Decoder:
 
     def __init__(self, engine: Engine, cache: PrefixCache | None = None) -> None:
         self.engine = engine
+        self._pace = Pace(engine.most_verified - 1 if isinstance(engine, Verifies) else 0)
         self._scheduler = Scheduler(engine, cache or PrefixCache())
 
     def stream(self, request: Request) -> Stream:
@@ -68,7 +70,7 @@ class Decoder:
             DoesNotFitError: the prompt leaves no room for a reply.
             EngineError: the native call failed, or the engine is closed.
         """
-        return Stream(self._scheduler, request, _Reply(request, self.engine))
+        return Stream(self._scheduler, request, _Reply(request, self.engine, self._pace))
 
     def score(self, prompt: Sequence[Segment], tokens: Sequence[int], top: int = 0) -> list[Step]:
         """How likely the model finds ids after a prompt: steps with their logprobs.
@@ -150,8 +152,9 @@ class Stream(Iterator[Step | Stop]):
 class _Reply:
     """The routine of one request."""
 
-    def __init__(self, request: Request, engine: Engine) -> None:
+    def __init__(self, request: Request, engine: Engine, pace: Pace) -> None:
         self.line = Line(request.prompt)
+        self._pace, self._lookup = pace, Lookup(self.line.keys if pace.most else ())
         self._request, self._grammar = request, request.grammar
         self._context, self._guided = engine.context_length, engine.sequences > 1
         self._empty: Line | None = None  # the line of the empty prompt, while a guided span is open
@@ -160,17 +163,24 @@ class _Reply:
     def routine(self) -> Routine[Step | Stop]:
         """Ids and the stop; asks for the logits that each choice needs."""
         self._check_room()
-        found = yield (self.line,)
+        need: Need = (self.line,)
+        found = yield need
         while True:
-            logits, unguided = found[0], found[1] if len(found) > 1 else None  # (vocab,) each
-            steps = self._chosen(logits, unguided)
-            yield from steps or (Stop("length"),)
-            if not steps:
-                return
-            if self._grammar.ended:
-                yield Stop("end")
-                return
-            found = yield self._appended(steps)
+            at = 0  # the row, and how many ids it stands behind the line's last one
+            while True:
+                steps = self._chosen(*(rows[at] for rows in found))
+                yield from steps or (Stop("length"),)
+                if not steps:
+                    return
+                if self._grammar.ended:
+                    yield Stop("end")
+                    return
+                was, need = need, self._appended(steps)
+                at += len(steps)
+                if not self._guessed(steps, at, was, need) or at >= min(map(len, found)):
+                    break
+            self._guess(need, was, rows=len(found[0]), brought=at)
+            found = yield need
 
     def _check_room(self) -> None:
         if len(self.line) >= self._context:
@@ -179,7 +189,25 @@ class _Reply:
                 f"{self._context}; start a new chat, send less, or load a longer context"
             )
 
-    def _chosen(self, logits: Logits, unguided: Logits | None) -> list[Step]:
+    @staticmethod
+    def _guessed(steps: Sequence[Step], at: int, was: Need, now: Need) -> bool:
+        """Whether the newest ids, those before row `at`, were guessed, and the lines are still the same."""
+        came = tuple(step.token for step in steps)
+        return was == now and all(line.guesses[at - len(came) : at] == came for line in was)
+
+    def _guess(self, need: Need, was: Need, *, rows: int, brought: int) -> None:
+        """Hear what the last call took, and guess for the next."""
+        seconds = sum(line.seconds for line in was)
+        if rows > 1:
+            self._pace.verified(seconds, brought)
+        elif len(self._recent) > brought:  # else it was the prompt's
+            self._pace.stepped(seconds)
+        most = min(self._pace.most, self._context - len(self.line)) if self._pace.pays else 0
+        guesses = self._lookup.guesses(most) if most > 0 else ()
+        for line in need:
+            line.guesses = guesses
+
+    def _chosen(self, logits: Logits, unguided: Logits | None = None) -> list[Step]:
         """The ids that come next; none where there is no room left."""
         request, grammar = self._request, self._grammar
         room = self._context - len(self.line)
@@ -212,6 +240,8 @@ class _Reply:
         tokens, last = [step.token for step in steps], steps[-1]
         self._recent += tokens
         self.line.append(tokens)
+        if self._pace.most:
+            self._lookup.append(tokens)
         if self._empty is not None and last.mark in ("code", "frame"):
             self._empty.append(tokens)
         elif self._empty is not None:
@@ -228,7 +258,7 @@ class _Reply:
 def _scoring(line: Line, tokens: Sequence[int], top: int) -> Routine[Step]:
     """Each id with its logprob."""
     for i, token in enumerate(tokens):
-        (logits,) = yield (line,)
+        ((logits,),) = yield (line,)
         yield _told(Step(token, "text", "text"), logits, top)
         if i + 1 < len(tokens):
             line.append([token])

@@ -16,6 +16,7 @@ from edge.options import SamplingOptions
 
 Floats = NDArray[np.float32]
 _BLOCK = 64  # values summed at once
+_FEW = 512  # values that are summed one by one
 
 # What a field means when neither the caller nor the manifest says: sample plainly.
 PLAIN = SamplingOptions(
@@ -71,7 +72,7 @@ class Sampler:
 
 def penalise(logits: Floats, recent: Sequence[int], penalty: float) -> Floats:
     """A copy in which seen positive logits are divided, negative ones multiplied (CTRL, arXiv:1909.05858)."""
-    seen = np.unique(np.asarray(recent, dtype=np.intp))
+    seen = np.array(list(set(recent)), dtype=np.intp)
     weakened = logits.copy()
     values = weakened[seen]
     weakened[seen] = np.where(values > 0, values / penalty, values * penalty)
@@ -98,6 +99,8 @@ def top_p(weights: Floats, p: float) -> Floats:
 
 def reach(values: Floats, goal: float) -> int:
     """The first index whose running sum passes `goal`, else the last; two levels: long cumsums are slow."""
+    if len(values) <= _FEW:
+        return min(int(np.searchsorted(np.cumsum(values, dtype=np.float64), goal, side="right")), len(values) - 1)
     sums = np.cumsum(np.add.reduceat(values, np.arange(0, len(values), _BLOCK), dtype=np.float64))
     block = min(int(np.searchsorted(sums, goal, side="right")), len(sums) - 1)
     inside = np.cumsum(values[block * _BLOCK : (block + 1) * _BLOCK], dtype=np.float64)

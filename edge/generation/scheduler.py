@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from edge.engines.base import Engine, Interrupted, Logits
+from edge.engines.base import Engine, Interrupted, Logits, Verifies
 from edge.engines.guards import CLOSED
 from edge.errors import EngineError
 from edge.generation.prefix_cache import PrefixCache
@@ -30,7 +30,7 @@ _LOOK = 0.05  # seconds between two looks of who waits
 
 Item = TypeVar("Item")
 Need = tuple[Line, ...]  # lines whose logits a routine asks for
-Routine = Generator[Item | Need, list[Logits], None]
+Routine = Generator[Item | Need, list[Logits], None]  # (rows, vocab) for each line, one row without guesses
 
 
 class Task(Generic[Item]):
@@ -93,6 +93,7 @@ class _Part:
     slot: Slot
     segment: Segment
     last: bool  # whether the line's logits come with it
+    guesses: int = 0  # ids at its end that may be wrong
 
     @property
     def step(self) -> bool:
@@ -245,19 +246,34 @@ class Scheduler:
         steps = [part for part in parts if part.step]
         if steps:
             ids = [part.segment.ids[0] for part in steps if isinstance(part.segment, TokenSegment)]
+            began = time.perf_counter()
             rows = self._engine.step(ids, sequences=[part.slot.number for part in steps])
-            for part, logits in zip(steps, rows, strict=True):
-                self._accepted(part, logits)
+            each = (time.perf_counter() - began) / len(steps)
+            for i, part in enumerate(steps):
+                self._accepted(part, rows[i : i + 1], each)
         for part in parts:
             if not part.step:
-                self._accepted(part, self._engine.feed([part.segment], sequence=part.slot.number))
+                began = time.perf_counter()
+                logits = self._verified(part) if part.guesses else self._fed(part)
+                self._accepted(part, logits, time.perf_counter() - began)
 
-    def _accepted(self, part: _Part, logits: Logits) -> None:
-        start = len(part.slot.held)
-        part.slot.held += part.line.keys[start : start + len(part.segment)]
+    def _fed(self, part: _Part) -> Logits:
+        return self._engine.feed([part.segment], sequence=part.slot.number)[None]
+
+    def _verified(self, part: _Part) -> Logits:
+        assert isinstance(self._engine, Verifies)
+        assert isinstance(part.segment, TokenSegment)
+        return self._engine.verify(part.segment.ids, sequence=part.slot.number)
+
+    def _accepted(self, part: _Part, logits: Logits, seconds: float) -> None:
+        slot, start = part.slot, len(part.slot.held)
+        slot.held += part.line.keys[start : start + len(part.segment) - part.guesses]
+        if part.guesses:
+            slot.held += part.line.guesses
+            slot.guessed = part.guesses
         part.task.alone = False
         if part.last:
-            part.line.logits = logits
+            part.line.logits, part.line.seconds = logits, seconds
 
     def _retired(self) -> None:
         """Streams that are over leave, and what they held is kept for later."""
@@ -300,13 +316,22 @@ class Scheduler:
         for task in suspects[:1] or able:
             seated += self._seated(task, [slot for _, _, slot in seated])
         steps = [one for one in seated if len(one[1]) - len(one[2].held) == 1]
-        parts = [self._part(*one, limit=1) for one in steps]
+        parts = [self._step(*one, alone=len(able) == 1) for one in steps]
         room = min(_CHUNK, self._engine.batch) if steps else self._engine.batch
         for one in seated:
             if one not in steps and room > 0:
                 parts.append(self._part(*one, limit=room))
                 room -= len(parts[-1].segment)
         return parts
+
+    def _step(self, task: Task[object], line: Line, slot: Slot, *, alone: bool) -> _Part:
+        """The line's last id; with what may follow it where nobody else wants to compute."""
+        if not (alone and line.guesses):
+            return self._part(task, line, slot, limit=1)
+        last = line.piece(len(slot.held), 1)
+        assert isinstance(last, TokenSegment)
+        run = TokenSegment((*last.ids, *line.guesses))
+        return _Part(task, line, slot, run, last=True, guesses=len(line.guesses))
 
     def _part(self, task: Task[object], line: Line, slot: Slot, *, limit: int) -> _Part:
         start = len(slot.held)
@@ -323,6 +348,7 @@ class Scheduler:
             if line.slot is None:
                 return []
             line.slot.used = self._rounds
+            self._slots.agree(line.slot, line)
             if len(line.slot.held) >= len(line):  # after a failure; one id must be fed to get logits
                 self._slots.prepare(line.slot, line)
             seats.append((task, line, line.slot))

@@ -26,7 +26,11 @@ class Line:
         self.prompt_tokens = len(self.keys)
         self.cached_tokens: int | None = None  # of them, in the slot when the line first got one
         self.kept = kept
-        self.logits: Logits | None = None  # (vocab,), once they are there
+        self.guesses: tuple[int, ...] = ()  # ids that may follow: their logits are welcome, too
+        self.logits: Logits | None = (
+            None  # (rows, vocab), once they are there: after the last id and the guesses
+        )
+        self.seconds = 0.0  # of the call that made them
         self.over = False  # nobody asks any more
         self.slot: Slot | None = None
         self._prompt = tuple(prompt)
@@ -65,6 +69,7 @@ class Slot:
     def __init__(self, number: int) -> None:
         self.number = number
         self.held: list[Key] = []
+        self.guessed = 0  # of it, how many at the end were guesses
         self.kept = True  # whether what it holds is worth a place in the prefix cache
         self.line: Line | None = None  # whom it serves
         self.used = 0  # the round in which it last did
@@ -112,15 +117,26 @@ class Slots:
         if line.kept:
             held = slot.held if slot.kept else ()
             common = self._cache.prepare(self._engine, held, line.keys, sequence=slot.number, cut=line.uncut)
-            slot.held, slot.kept = line.keys[:common], True
+            slot.held, slot.guessed, slot.kept = line.keys[:common], 0, True
         else:
             if slot.kept:  # what it held may be wanted again
                 self._cache.prepare(self._engine, slot.held, line.keys, sequence=slot.number)
             self.cut_back(slot, 0)
             slot.kept = False
 
+    def agree(self, slot: Slot, line: Line) -> None:
+        """Forget the guesses that did not come true."""
+        if slot.guessed:
+            start = len(slot.held) - slot.guessed
+            right = common_prefix(slot.held[start:], line.keys[start : len(slot.held)])
+            slot.guessed = 0
+            if start + right < len(slot.held):
+                self.cut_back(slot, start + right)
+
     def finished(self, line: Line) -> None:
         """A stream is over: what its line held may be wanted by later processes."""
+        if line.slot is not None:
+            self.agree(line.slot, line)
         if line.kept and line.slot is not None:
             self._cache.finished(self._engine, line.slot.held, sequence=line.slot.number)
 
@@ -131,6 +147,7 @@ class Slots:
 
     def cut_back(self, slot: Slot, length: int) -> None:
         """Hold at most `length` positions, fewer where the engine cannot go back there."""
+        slot.guessed = 0
         with contextlib.suppress(EngineError):  # it says by its length what is left
             self._engine.truncate(length, sequence=slot.number)
         del slot.held[min(length, self._engine.length(slot.number)) :]
