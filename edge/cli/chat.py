@@ -56,6 +56,7 @@ def command(
     lora: flags.Loras = None,
     no_cache: flags.NoCache = False,
     mmproj: flags.Mmproj = None,
+    speculate: flags.Speculate = 0,
     no_history: Annotated[
         bool, typer.Option("--no-history", help="Keep nothing of what is typed for the next time.")
     ] = False,
@@ -67,7 +68,7 @@ def command(
 
     name = model_flag or model or "pico"
     measured.warn(name)
-    options = flags.engine(context, threads, lora, no_cache, mmproj)
+    options = flags.engine(context, threads, lora, no_cache, mmproj, speculate)
     with edge.load(name, engine=options, isolated=True) as loaded:
         if sys.stdin.isatty():
             output.note(f"{abilities(loaded)}. /help tells more.")

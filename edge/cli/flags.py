@@ -95,6 +95,13 @@ Mmproj = Annotated[
         "--mmproj", metavar="FILE", help="Encoders of a public model; default: the mmproj*.gguf beside it."
     ),
 ]
+Speculate = Annotated[
+    int,
+    typer.Option(
+        "--speculate", metavar="N", min=0, max=15,
+        help="Guess up to N tokens from the text so far, and check them at once, while that is faster.",
+    ),
+]  # fmt: skip
 
 
 def sampling(
@@ -122,12 +129,14 @@ def engine(
     lora: list[Path] | None,
     no_cache: bool = False,
     mmproj: Path | None = None,
+    speculate: int = 0,
 ) -> EngineOptions:
-    """What -c, -t, --lora, --no-cache and --mmproj mean."""
+    """What -c, -t, --lora, --no-cache, --mmproj and --speculate mean."""
     return EngineOptions(
         context_length=context,
         threads=threads,
         adapters=tuple(lora or ()),
         cache_bytes=0 if no_cache else None,
         mmproj=mmproj,
+        speculate=speculate,
     )

@@ -95,6 +95,7 @@ def command(
     lora: flags.Loras = None,
     no_cache: flags.NoCache = False,
     mmproj: flags.Mmproj = None,
+    speculate: flags.Speculate = 0,
     as_json: flags.Json = False,
 ) -> None:
     """Answer one prompt and exit; only the answer goes to stdout."""
@@ -122,7 +123,7 @@ def command(
     import edge
 
     measured.warn(name)
-    options = flags.engine(context, threads, lora, no_cache, mmproj)
+    options = flags.engine(context, threads, lora, no_cache, mmproj, speculate)
     with edge.load(name, engine=options, isolated=True) as loaded:
         answer(loaded, request)
 

@@ -100,7 +100,9 @@ def top_p(weights: Floats, p: float) -> Floats:
 def reach(values: Floats, goal: float) -> int:
     """The first index whose running sum passes `goal`, else the last; two levels: long cumsums are slow."""
     if len(values) <= _FEW:
-        return min(int(np.searchsorted(np.cumsum(values, dtype=np.float64), goal, side="right")), len(values) - 1)
+        return min(
+            int(np.searchsorted(np.cumsum(values, dtype=np.float64), goal, side="right")), len(values) - 1
+        )
     sums = np.cumsum(np.add.reduceat(values, np.arange(0, len(values), _BLOCK), dtype=np.float64))
     block = min(int(np.searchsorted(sums, goal, side="right")), len(sums) - 1)
     inside = np.cumsum(values[block * _BLOCK : (block + 1) * _BLOCK], dtype=np.float64)
