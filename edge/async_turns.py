@@ -1,7 +1,7 @@
-"""The same turns for programs with an event loop: `async for event in chat.asend(…)`.
+"""The same turns for programs with an event loop: `async for event in chat.asend(…)`, `await chat.aask(…)`.
 
-Job: run one stream of events in a thread of its own, one event for each that is asked for, so that the loop
-never waits. Who leaves, or is cancelled, cancels the reply; what was made until then is kept, as `send` does.
+Job: run one stream of events, or one question, in a thread of its own, so that the loop never waits. Who
+leaves, or is cancelled, cancels the reply; what was made until then is kept, as `send` does.
 Ignorance: how a reply is made, and in which process.
 """
 
@@ -10,23 +10,29 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, Protocol
 
-from edge.events import Event
+from edge.events import Event, Reply
 from edge.messages import Part
+
+_AGAIN = 0.05  # seconds until a question that did not hear its cancel is told again
 
 
 class Turns(Protocol):
-    """What `asend` needs of a chat."""
+    """What `asend` and `aask` need of a chat."""
 
     @property
     def send(self) -> Callable[..., Iterator[Event]]:
         """Say something and stream the answer."""
+
+    @property
+    def ask(self) -> Callable[..., Reply]:
+        """The same as `send`, gathered."""
 
     def cancel(self) -> None:
         """Stop the running reply; safe from any thread."""
 
 
 class AsyncTurns:
-    """What a chat inherits that can `send` and `cancel`."""
+    """What a chat inherits that can `send`, `ask` and `cancel`."""
 
     async def asend(self: Turns, *parts: str | Part, **wishes: Any) -> AsyncGenerator[Event]:
         """The same as `send`, with the same arguments, errors and events, for an event loop.
@@ -47,6 +53,25 @@ class AsyncTurns:
             if stream is not None and not over:
                 self.cancel()
                 await asyncio.shield(loop.run_in_executor(thread, _left, stream))
+            thread.shutdown(wait=False)
+
+    async def aask(self: Turns, *parts: str | Part, **wishes: Any) -> Reply:
+        """The same as `ask`, with the same arguments, errors and reply, for an event loop; tools run in a
+        thread of their own. To stop it, `cancel` the chat: the reply ends; or the task: there is none.
+        """
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
+        thread = ThreadPoolExecutor(1, thread_name_prefix="edge.aask")
+        asked = asyncio.get_running_loop().run_in_executor(thread, lambda: self.ask(*parts, **wishes))
+        try:
+            return await asyncio.shield(asked)
+        finally:
+            while not asked.done():
+                self.cancel()
+                await asyncio.wait([asked], timeout=_AGAIN)
+            if not asked.cancelled():
+                asked.exception()  # what it came to after a cancel interests nobody
             thread.shutdown(wait=False)
 
 

@@ -7,7 +7,7 @@ Ignorance: knows no defaults of any model (the manifest has them) and does no I/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +33,7 @@ class SamplingOptions:
 
     def over(self, base: SamplingOptions) -> SamplingOptions:
         """These settings where given, else those of `base`."""
-        mine: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        mine: dict[str, Any] = vars(self)
         return SamplingOptions(**{k: getattr(base, k) if v is None else v for k, v in mine.items()})
 
 

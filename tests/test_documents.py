@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,6 +92,28 @@ def test_the_python_examples_run_as_they_are_written(name: str, desk: tuple[Path
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_the_stop_button_of_the_spoken_answer_stops_it(
+    desk: tuple[Path, dict[str, str]], video_bundle: Path
+) -> None:
+    folder, environment = desk
+    (program,) = (code for code in blocks(ROOT / "docs" / "python.md", "python") if "the stop button" in code)
+    assert len([line for line in program.splitlines() if line.strip()]) <= 20
+    endless = folder / "home" / "bundles" / "pico"
+    endless.unlink()
+    shutil.copytree(video_bundle, endless)
+    facts = json.loads((endless / "manifest.json").read_text())
+    facts["sampling"]["text"]["max_tokens"] = 1900
+    (endless / "manifest.json").write_text(json.dumps(facts))
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        begun = running.stdout.read(1)
+        running.send_signal(signal.SIGINT)
+        rest = running.stdout.read()
+    assert (begun, rest[-11:], running.returncode) == (begun, b" (stopped)\n", 0)
+    assert not (folder / "answer.wav").exists()
 
 
 def test_make_targets_that_documents_name_exist() -> None:

@@ -8,7 +8,6 @@ Ignorance: how media become segments (frontends did that), what an engine does w
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,16 +86,18 @@ class Layout:
                 )
 
     def _segments(self, rendered: str, mark: str, contents: Sequence[Piece]) -> Iterator[Segment]:
-        pieces = re.split(f"\x02{mark}:([0-9]+)\x03", rendered)
-        used = [int(index) for index in pieces[1::2]]
-        if used != list(range(len(contents))):
+        first, *rest = rendered.split(f"\x02{mark}:")
+        pieces = [piece.partition("\x03") for piece in rest]  # number, end, what follows
+        used = [number[:8] for number, _, _ in pieces]
+        if used != [str(i) for i in range(len(contents))]:
             raise IntegrityError(
                 f"the chat template used the contents {used} of {len(contents)}, but must use each once and "
                 "in order; this model's template does not fit: quantize with your own chat_template.jinja"
             )
-        for i, piece in enumerate(pieces):
-            content: Piece = contents[int(piece)] if i % 2 else TokenSegment(self._written(piece))
+        yield TokenSegment(self._written(first))
+        for content, (_, _, written) in zip(contents, pieces, strict=True):
             yield TokenSegment(self.text(content)) if isinstance(content, str) else content
+            yield TokenSegment(self._written(written))
 
     def _written(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, special=True)) if text else ()

@@ -112,3 +112,48 @@ def test_closing_a_model_ends_the_stream_of_another_thread_with_an_error(tiny_bu
     thread.join(30)
     assert failed
     assert "closed" in failed[0]
+
+
+def test_aask_gives_the_reply_of_ask() -> None:
+    chat, _ = talk([*b"Hello", END])
+    reply = asyncio.run(chat.aask("hi", make="text"))
+    assert (reply.text, reply.finish_reason) == ("Hello", "end")
+    assert chat.history[1].parts == (Text("Hello"),)
+
+
+def test_an_error_of_ask_is_raised_in_the_loop() -> None:
+    chat, _ = talk()
+    with pytest.raises(UsageError, match="nothing was said"):
+        asyncio.run(chat.aask())
+
+
+def test_a_cancelled_question_ends_its_reply_and_leaves_no_thread(tiny_bundle: Path) -> None:
+    long = edge.SamplingOptions(temperature=0.0, max_tokens=400)
+    before = threading.active_count()
+
+    async def main(chat: edge.Chat, delay: float) -> None:
+        task = asyncio.create_task(chat.aask("hello", make="text", sampling=long))
+        await asyncio.sleep(delay)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with edge.load(tiny_bundle, engine=edge.EngineOptions(threads=1, cache_bytes=0)) as model:
+        for delay in (0.0, 0.001, 0.1):  # before, while and after it begins
+            asyncio.run(main(model.chat(), delay))
+        assert model.chat().ask("hello", make="text", sampling=GREEDY).text
+    assert threading.active_count() <= before + 1  # of no question
+
+
+def test_a_question_that_the_chat_cancels_gives_what_was_said(tiny_bundle: Path) -> None:
+    never = edge.SamplingOptions(temperature=0.0, max_tokens=400)
+
+    async def main(chat: edge.Chat) -> edge.Reply:
+        task = asyncio.create_task(chat.aask("hello", make="text", sampling=never))
+        while not task.done():
+            await asyncio.sleep(0.02)
+            chat.cancel()
+        return await task
+
+    with edge.load(tiny_bundle, engine=edge.EngineOptions(threads=1, cache_bytes=0)) as model:
+        assert asyncio.run(main(model.chat())).finish_reason == "cancelled"

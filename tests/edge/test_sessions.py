@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,32 @@ def test_threads_get_the_answers_of_serial_runs(model: edge.Model, serial: dict[
     for thread in threads:
         thread.join(120)
     assert wrong == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [4], indirect=True)
+def test_of_4000_requests_by_8_threads_none_is_lost_or_changed(model: edge.Model) -> None:
+    short = SamplingOptions(temperature=0, max_tokens=2)
+    prompts = [f"{word} {number}" for word in WORDS for number in range(5)]
+
+    def asked(prompt: str) -> str:
+        return model.chat().ask(prompt, make="text", sampling=short).text
+
+    alone = {prompt: asked(prompt) for prompt in prompts}
+    before = threading.active_count()
+    with ThreadPoolExecutor(8) as pool:
+        said = [pool.submit(lambda own=own: [(p, asked(p)) for p in own]) for own in shares(prompts)]
+        answers = [answer for thread in said for answer in thread.result(300)]
+    assert len(answers) == 8 * 500
+    assert [(prompt, text) for prompt, text in answers if text != alone[prompt]] == []
+    assert threading.active_count() == before
+
+
+def shares(prompts: list[str]) -> list[list[str]]:
+    """500 requests for each of 8 threads, each in an order of its own."""
+    return [
+        [prompts[(i * (2 * thread + 1) + thread) % len(prompts)] for i in range(500)] for thread in range(8)
+    ]
 
 
 def test_pictures_are_drawn_while_others_talk(model: edge.Model, serial: dict[str, str]) -> None:
