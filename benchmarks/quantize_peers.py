@@ -45,6 +45,7 @@ SHAPES: dict[str, dict[str, Any]] = {  # as the published config.json say
 }  # fmt: skip
 _VOCABULARY, _SPECIALS = 128256, 256
 _SHARD = 2_500_000_000  # bytes
+EXAMPLES = 8
 _ROPE = {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
          "original_max_position_embeddings": 8192}  # fmt: skip
 _SPLIT = (
@@ -285,16 +286,55 @@ def differing(ours: Path, theirs: Path) -> dict[str, Any]:
 
 
 def memory(folder: Path) -> dict[str, Any]:
-    """Peak memory of the whole command, with everything that it measures."""
+    """Peak memory of the whole command with everything that it measures, by step, on a few short examples:
+    more of them take longer, not more memory."""
+    from quantize import builtin_text
     from quantize.checkpoint import open_checkpoint
 
-    tensors = open_checkpoint(folder).tensors.values()
+    sizes = [tensor.size for tensor in open_checkpoint(folder).tensors.values()]
+    largest = max(sizes) / 1e6
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-        command: list[str | Path] = [sys.executable, "-m", "edge.cli.main", "quantize", folder, "-o",
-                                     Path(work) / "bundle", "--recipe", "q4_k_m"]  # fmt: skip
-        found = spent(command)
-    return {"checkpoint_mb": round(sum(t.size for t in tensors) / 1e6, 1),
-            "largest_tensor_mb": round(max(t.size for t in tensors) / 1e6, 1), **asdict(found)}  # fmt: skip
+        examples = Path(work) / "examples.jsonl"
+        lines = [json.dumps({"text": text[:120]}) for text in builtin_text.passages(EXAMPLES)]
+        examples.write_text("\n".join(lines))
+        found = peaks([sys.executable, "-m", "edge.cli.main", "quantize", folder, "-o",
+                       Path(work) / "bundle", "--recipe", "q4_k_m", "--calibration", examples])  # fmt: skip
+    told = {
+        step: {
+            "resident_mb": round(resident / 1e6, 1), "anonymous_mb": round(alone / 1e6, 1),
+            "resident beyond the largest tensor_mb": round(resident / 1e6 - largest, 1),
+        }
+        for step, (resident, alone) in found.items()
+    }  # fmt: skip
+    return {"checkpoint_mb": round(sum(sizes) / 1e6, 1), "largest_tensor_mb": round(largest, 1),
+            "examples": EXAMPLES, "steps": told}  # fmt: skip
+
+
+def peaks(command: list[str | Path]) -> dict[str, tuple[int, int]]:
+    """Run a command; the most bytes, resident and anonymous, while each of its children ran, and alone."""
+    found: dict[str, tuple[int, int]] = {}
+    with tempfile.TemporaryFile() as log:
+        child = subprocess.Popen(command, stdout=log, stderr=log)
+        while child.poll() is None:
+            step, now = _step(child.pid), _memory(child.pid)
+            before = found.get(step, (0, 0))
+            found[step] = max(before[0], now[0]), max(before[1], now[1])
+            time.sleep(0.02)
+        log.seek(0)
+        assert child.returncode == 0, log.read()[-2000:].decode(errors="replace")
+    return found
+
+
+def _step(pid: int) -> str:
+    """The module that a child of a process runs; "the command itself" where there is none."""
+    try:
+        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        words = Path(f"/proc/{below[0]}/cmdline").read_bytes().decode().split("\0") if below else []
+    except (OSError, IndexError):
+        words = []
+    module = next((word for word in words if word.startswith("quantize.native_")), "")
+    mode = [word for word in words if word in ("reference", "compare")]
+    return " ".join([module, *mode]) if module else "the command itself"
 
 
 def keep(name: str, found: dict[str, Any]) -> None:

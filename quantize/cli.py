@@ -146,7 +146,7 @@ def _progress(kind: str, checkpoint: Path) -> Iterator[Callable[[str, int, int],
     console = Console(stderr=True)
     left = TextColumn("{task.fields[left]}")
     columns = (
-        TextColumn("{task.description:>18}"),
+        TextColumn("{task.description:>23}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

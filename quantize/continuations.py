@@ -61,13 +61,17 @@ def compare(models: tuple[Path, Path], codecs: tuple[Mapping[str, Path], Mapping
     for name, model in zip(("reference", "result"), models, strict=True):
         out = work / f"{name}_said.json"
         files = (model, models[0], work / "beginnings.npz", work / "vocabulary.json", out, str(NEW))
-        children.run_model("quantize.native_continue", files, model, progress)
+        children.run_model("quantize.native_continue", files, model, _of_model(name, progress))
         told.append(json.loads(out.read_text()))
     theirs, ours = (_Renderer(decoders) for decoders in codecs)
     return [
         Continuation(a["kind"], theirs.all(a["prompt"]), theirs.all(a["said"]), ours.all(b["said"]))
         for a, b in zip(*told, strict=True)
     ]
+
+
+def _of_model(name: str, progress: Progress) -> Progress:
+    return lambda what, done, of: progress(f"{what}, {name}", done, of)
 
 
 def beginning(row: Ids, vocabulary: Vocabulary) -> Ids:

@@ -143,7 +143,7 @@ def _mixed(run: Run, chosen: Datasets, form: Form, kind: str, f16: Path, work: P
     backend: Backend = GgufBackend(f16, form.imatrix)
     if kind == "onnx":
         backend = OnnxBackend(f16, form.imatrix, form.checkpoint.folder)
-    made = mixture.choose(run.options.goal, backend, chosen.calibrating, work, run.progress)
+    made = mixture.choose(run.options.goal, backend, chosen.calibrating, work, run.of_format(kind))
     return replace(form, mixture=made)
 
 
@@ -171,9 +171,9 @@ def _measure(run: Run, folder: Path, judged: Rows) -> tuple[Measured, Measured, 
         f16 = decoder_files.reference(run, folder)
         reference = quality.measure_reference(f16, judged, folder / bundle.WORK, run.progress)
         if run.gguf:
-            gguf = reference.quality(folder / decoder_files.GGUF, run.progress)
+            gguf = reference.quality(folder / decoder_files.GGUF, run.of_format("gguf"))
         if run.onnx:
-            onnx = reference.quality(folder / decoder_files.GRAPH, run.progress)
+            onnx = reference.quality(folder / decoder_files.GRAPH, run.of_format("onnx"))
     except (EngineError, IntegrityError) as error:
         partly = f"against f16 (the ONNX decoder was not measured: {error})"
         return gguf, onnx, partly if gguf else f"not measured: {error}"

@@ -74,6 +74,12 @@ class Run:
         """Of the decoders, the one that `Report.quality` is about first."""
         return ("gguf",) * self.gguf + ("onnx",) * (self.onnx is not None)
 
+    def of_format(self, kind: str) -> Progress:
+        """The progress of a step that every format takes: of two, each is named, as GGUF or ONNX."""
+        if len(self.formats) == 1:
+            return self.progress
+        return lambda what, done, of: self.progress(f"{what} ({kind.upper()})", done, of)
+
     @property
     def float_gguf(self) -> bool:
         """Whether it is a float one, which needs no quantizer."""

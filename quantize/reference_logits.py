@@ -16,7 +16,8 @@ Source of the estimator: J. Schulman, "Approximating KL Divergence" (2020), k3.
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,12 @@ class ReferenceLogits:
     def part(self, start: int, count: int) -> ReferenceLogits:
         """The positions from `start` on."""
         return ReferenceLogits(*(getattr(self, f.name)[start : start + count] for f in fields(self)))
+
+    def of_rows(self, numbers: Sequence[int]) -> ReferenceLogits:
+        """The positions of these judged rows, in ascending order, which are numbered anew."""
+        chosen = np.isin(self.rows, numbers)
+        found = ReferenceLogits(*(getattr(self, f.name)[chosen] for f in fields(self)))
+        return replace(found, rows=np.searchsorted(numbers, found.rows).astype(np.int32))
 
     def top_logs(self) -> NDArray[np.float64]:
         """(n, top) log-probabilities, whose probabilities and the rest add up to 1."""

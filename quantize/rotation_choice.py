@@ -74,7 +74,7 @@ def _rotated(run: Run, place: Path, turned: Rotation, chosen: Datasets, *, needs
 def _divergence(run: Run, reference: Reference, form: Form, kind: str) -> float:
     """Nats on the calibrating rows, mean over modalities."""
     path = decoder_files.trial(run, reference.work, form, kind)
-    found = reference.positions(path, run.progress)
+    found = reference.positions(path, run.of_format(kind))
     return sum(float(p["divergence"].mean()) for p in found.values()) / len(found)
 
 

@@ -63,12 +63,23 @@ def left_overs(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.name != "b")
 
 
-@pytest.fixture(params=["fresh", "over an old bundle"])
+FRESH, OLD = "fresh", "over an old bundle"
+
+
+@pytest.fixture
 def target(request: pytest.FixtureRequest, tiny_bundle: Path, tmp_path: Path) -> Path:
     """Where the bundle goes: nothing there yet, or an older int4 bundle."""
-    if request.param != "fresh":
+    if request.param != FRESH:
         shutil.copytree(tiny_bundle, tmp_path / "b")
     return tmp_path / "b"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The decoder of a run that nothing interrupted."""
+    whole = tmp_path_factory.mktemp("undisturbed") / "b"
+    assert finish(start(tiny_checkpoint, whole))[0] == 0
+    return (whole / "decoder.gguf").read_bytes()
 
 
 def assert_as_before(target: Path, existed: bool) -> None:
@@ -78,16 +89,17 @@ def assert_as_before(target: Path, existed: bool) -> None:
         assert not target.exists()
 
 
-MOMENTS = ["", "/.work/source.gguf", "/decoder.gguf", "/audio_encoder.onnx"]
-
-
-@pytest.mark.parametrize("moment", [f"b.partial-*{file}" for file in MOMENTS])
+@pytest.mark.parametrize(
+    ("moment", "target"),
+    [("", OLD), ("/.work/source.gguf", FRESH), ("/decoder.gguf", OLD), ("/audio_encoder.onnx", FRESH)],
+    indirect=["target"],
+)
 def test_ctrl_c_leaves_the_old_state_and_nothing_else(
     moment: str, target: Path, tiny_checkpoint: Path
 ) -> None:
     existed = target.exists()
     process = start(tiny_checkpoint, target)
-    wait_for(target.parent, moment)
+    wait_for(target.parent, f"b.partial-*{moment}")
     process.send_signal(signal.SIGINT)
     code, errors = finish(process)
     assert code == 130, errors
@@ -96,7 +108,11 @@ def test_ctrl_c_leaves_the_old_state_and_nothing_else(
     assert left_overs(target.parent) == []
 
 
-@pytest.mark.parametrize("moment", ["b.partial-*/.work/source.gguf", "b.partial-*/decoder.gguf"])
+@pytest.mark.parametrize(
+    ("moment", "target"),
+    [("b.partial-*/.work/source.gguf", OLD), ("b.partial-*/decoder.gguf", FRESH)],
+    indirect=["target"],
+)
 def test_kill_9_leaves_the_old_state_and_the_next_run_sweeps(
     moment: str, target: Path, tiny_checkpoint: Path
 ) -> None:
@@ -118,7 +134,9 @@ STEPS = {  # when the first file appears, the second is finished
 
 
 @pytest.mark.parametrize("moment", list(STEPS))
-def test_a_killed_run_goes_on_where_it_was(moment: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_where_it_was(
+    moment: str, undisturbed: bytes, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
     process = start(tiny_checkpoint, tmp_path / "b")
     wait_for(tmp_path, f"b.partial-*{moment}")
     process.kill()
@@ -134,9 +152,7 @@ def test_a_killed_run_goes_on_where_it_was(moment: str, tiny_checkpoint: Path, t
         time.sleep(0.01)
     assert finish(process)[0] == 0
     assert left_overs(tmp_path) == []
-    whole = tmp_path / "whole"
-    assert finish(start(tiny_checkpoint, whole))[0] == 0
-    assert (tmp_path / "b/decoder.gguf").read_bytes() == (whole / "decoder.gguf").read_bytes()
+    assert (tmp_path / "b/decoder.gguf").read_bytes() == undisturbed
 
 
 def test_other_options_start_anew(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -168,7 +184,9 @@ def test_a_native_child_ends_with_its_killed_parent(tmp_path: Path) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("limit", [100_000, 5_000_000, 9_400_000])
+@pytest.mark.parametrize(
+    ("limit", "target"), [(100_000, OLD), (5_000_000, FRESH), (9_400_000, OLD)], indirect=["target"]
+)
 def test_a_file_that_cannot_grow_is_told_in_one_sentence(
     limit: int, target: Path, tiny_checkpoint: Path
 ) -> None:

@@ -62,9 +62,19 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def both(source: Path) -> Path:
+def stages() -> list[str]:
+    """Of the progress of `both`, in order."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def both(source: Path, stages: list[str]) -> Path:
+    def show(what: str, done: int, of: int) -> None:
+        if not stages or stages[-1] != what:
+            stages.append(what)
+
     options = Options(format="both", goal=Goal(max_size=LIMIT))
-    pipeline.quantize(source, source.with_name("both"), options=options)
+    pipeline.quantize(source, source.with_name("both"), options=options, progress=show)
     return source.with_name("both")
 
 
@@ -90,6 +100,14 @@ def test_each_decoder_of_a_bundle_meets_the_size_and_runs(both: Path) -> None:
     with edge.load(both, engine=EngineOptions(threads=1, engine="onnx")) as model:
         reply = model.chat(sampling=SamplingOptions(seed=1, max_tokens=4)).ask("hello")
     assert reply.usage.completion_tokens >= 1
+
+
+def test_every_stage_of_the_progress_is_entered_once_and_says_its_format(
+    both: Path, stages: list[str]
+) -> None:
+    assert len(stages) == len(set(stages)), stages
+    for what in ("sensitivity", "mixture 1", "measure"):
+        assert {f"{what} (GGUF)", f"{what} (ONNX)"} <= set(stages)
 
 
 def test_the_graph_stores_each_matrix_as_the_plan_says(both: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -19,6 +20,14 @@ from quantize import builtin_text, children, importance, pipeline
 from quantize.pipeline import Options
 from quantize.report import Report
 from tests import tiny
+
+
+class Watched(NamedTuple):
+    """A run that has ended."""
+
+    bundle: Path
+    report: Report
+    seen: dict[str, tuple[int, int]]  # the last (done, of) of every step
 
 
 @pytest.fixture
@@ -98,24 +107,29 @@ def test_without_held_out_ids_a_built_in_text_is_judged_and_the_report_says_so(
     assert {c.kept for c in report.codecs.values()} == {"float"}
 
 
-def test_a_text_only_checkpoint_gives_a_text_only_bundle(checkpoint: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def text_only(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
+    """The bundle of a model that knows text alone, judged on one of two short rows of 11 ids."""
+    base = tmp_path_factory.mktemp("text_only")
+    folder = Path(shutil.copytree(tiny_checkpoint, base / "checkpoint"))
     for name in ("edge.json", *(f"{role}.onnx" for role in tiny.CODECS)):
-        (checkpoint / name).unlink()
-    pipeline.quantize(checkpoint, tmp_path / "b", "int8")
-    manifest = manifests.load(tmp_path / "b")
+        (folder / name).unlink()
+    rows = np.full((2, 20), 8192, np.uint16)  # 8192 is pad
+    rows[:, :11] = 65
+    np.savez(base / "h.npz", text=rows)
+    options = Options(heldout=base / "h.npz")
+    return base / "b", pipeline.quantize(folder, base / "b", "int8", options=options)
+
+
+def test_a_text_only_checkpoint_gives_a_text_only_bundle(text_only: tuple[Path, Report]) -> None:
+    manifest = manifests.load(text_only[0])
     assert manifest.modalities == {"in": ("text",), "out": ("text",)}
     assert manifest.vocabulary.blocks == ()
     assert manifest.vocabulary.end == NATIVE.end
 
 
-def test_padding_is_not_counted(checkpoint: Path, tmp_path: Path) -> None:
-    rows = np.full((2, 20), 8192, np.uint16)  # 8192 is pad
-    rows[:, :11] = 65
-    np.savez(tmp_path / "h.npz", text=rows)
-    report = pipeline.quantize(
-        checkpoint, tmp_path / "b", "int8", options=Options(heldout=tmp_path / "h.npz")
-    )
-    assert report.quality["text"].tokens == 10
+def test_padding_is_not_counted(text_only: tuple[Path, Report]) -> None:
+    assert text_only[1].quality["text"].tokens == 10
 
 
 def test_a_given_matrix_is_used_and_travels_with_the_bundle(
@@ -130,17 +144,26 @@ def test_a_given_matrix_is_used_and_travels_with_the_bundle(
     assert report.quality["text"].divergence > 0
 
 
-def test_a_users_examples_calibrate(checkpoint: Path, tmp_path: Path) -> None:
-    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "p.png")
+@pytest.fixture(scope="module")
+def watched(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Watched:
+    """A run with a user's examples, whose progress was written down."""
+    base, seen = tmp_path_factory.mktemp("watched"), {}
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(base / "p.png")
     picture = {"type": "image_url", "image_url": {"url": "p.png"}}
     turns = [{"role": "user", "content": [picture]}, {"role": "assistant", "content": "the red circle"}]
     lines = [{"text": "the green bird"}, {"messages": turns}]
-    (tmp_path / "mine.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
-    given = Options(calibration=tmp_path / "mine.jsonl")
-    report = pipeline.quantize(checkpoint, tmp_path / "b", "q4_0", options=given)
-    assert re.fullmatch(r"gathered on \d+ ids: mine\.jsonl", report.importance)
-    assert report.judged_on == "half of the held-out rows"
-    assert importance.read(tmp_path / "b" / "imatrix.gguf").datasets == ("mine.jsonl",)
+    (base / "mine.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    report = pipeline.quantize(
+        tiny_checkpoint, base / "b", "int4", options=Options(calibration=base / "mine.jsonl"),
+        progress=lambda what, done, of: seen.update({what: (done, of)}),
+    )  # fmt: skip
+    return Watched(base / "b", report, seen)
+
+
+def test_a_users_examples_calibrate(watched: Watched) -> None:
+    assert re.fullmatch(r"gathered on \d+ ids: mine\.jsonl", watched.report.importance)
+    assert watched.report.judged_on == "half of the held-out rows"
+    assert importance.read(watched.bundle / "imatrix.gguf").datasets == ("mine.jsonl",)
 
 
 def test_a_ready_matrix_and_examples_exclude_one_another(
@@ -151,15 +174,11 @@ def test_a_ready_matrix_and_examples_exclude_one_another(
         pipeline.quantize(checkpoint, tmp_path / "b", options=both)
 
 
-def test_progress_tells_every_step_to_its_end(checkpoint: Path, tmp_path: Path) -> None:
-    seen: dict[str, tuple[int, int]] = {}
-    pipeline.quantize(
-        checkpoint, tmp_path / "b", "int4", progress=lambda what, done, of: seen.update({what: (done, of)})
-    )
+def test_progress_tells_every_step_to_its_end(watched: Watched) -> None:
     expected = {"write BF16", "calibrate", "quantize Q4_K_M", "write F16", "reference", "noise floor",
                 "measure", "codecs"}  # fmt: skip
-    assert expected <= set(seen)
-    assert all(done == of for done, of in seen.values())
+    assert expected <= set(watched.seen)
+    assert all(done == of for done, of in watched.seen.values())
 
 
 @pytest.mark.parametrize(

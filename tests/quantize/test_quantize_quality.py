@@ -161,8 +161,9 @@ def test_intervals_hold_the_value_and_follow_the_rows_not_the_positions() -> Non
 
 
 def test_a_quantized_model_is_further_from_its_reference_than_the_noise(
-    tiny_checkpoint: Path, tmp_path: Path
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(quality, "NOISE_ROWS", 2)  # the first two of each modality
     checkpoint = open_checkpoint(tiny_checkpoint)
     for name in ("f16", "bf16"):
         gguf_export.write_float(checkpoint, tmp_path / f"{name}.gguf", recipes.find(name), lambda *_: None)
@@ -173,6 +174,8 @@ def test_a_quantized_model_is_further_from_its_reference_than_the_noise(
     same = reference.quality(tmp_path / "f16.gguf", lambda *_: None)
     other = reference.quality(tmp_path / "bf16.gguf", lambda *_: None)
     assert seen == {"reference", "noise floor"}
+    assert np.unique(reference.floor["image"]["row"]).tolist() == [2, 3]
+    assert max(float(np.abs(floor["divergence"]).max()) for floor in reference.floor.values()) < 1e-4
     for kind in ("text", "image"):
         assert (same[kind].tokens, same[kind].rows, same[kind].agreement) == (3 * 149, 3, 1)
         assert abs(same[kind].divergence) < 1e-6
