@@ -3,9 +3,10 @@
 Job: make a tiny random checkpoint, quantize it over an old bundle again and again, each time ended from
 outside, and check after every end that the old bundle or the new one is there, whole; write
 results/robustness.json: `python -m benchmarks.robustness [--kills 200] [--writes 60]`; 0 leaves a part as it
-was measured before. A killed run is sometimes followed by the same one, which goes on where it was, and
-sometimes by another. The full disk is strace's: it lets the n-th write of every process fail with ENOSPC, for
-n from 1 to the last, evenly by its logarithm, because a run is many short processes and a few write much.
+was measured before, and a run that is stopped has written what it tried until then. A killed run is sometimes
+followed by the same one, which goes on where it was, and sometimes by another. The full disk is strace's: it
+lets the n-th write of every process fail with ENOSPC, for n from 1 to the last, evenly by its logarithm,
+because a run is many short processes and a few write much.
 Ignorance: what quantization does, how long it takes.
 """
 
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +69,8 @@ def whole(target: Path) -> str:
     return str(manifests.load(target).recipe["name"])  # checks every hash
 
 
-def kills(checkpoint: Path, target: Path, count: int) -> dict[str, Any]:
-    """End runs at random moments of their time."""
+def kills(checkpoint: Path, target: Path, count: int) -> Iterator[dict[str, Any]]:
+    """End runs at random moments of their time; what was found so far, after each."""
     began = time.monotonic()
     assert ended(started(checkpoint, target, RECIPES[0]))[0] == 0
     took, random_ = time.monotonic() - began, random.Random(1)
@@ -83,20 +85,23 @@ def kills(checkpoint: Path, target: Path, count: int) -> dict[str, Any]:
         assert after in (before, recipe), f"kill {number}: {before} became {after} while {recipe} was made"
         found["the new bundle" if process.returncode == 0 else "the old bundle, or the new one"] += 1
         found["left something to go on with"] += bool(list(target.parent.glob(f"{target.name}.partial-*")))
+        yield {"kills": number + 1, "of": count, "broken bundles": 0, **found}
     assert ended(started(checkpoint, target, RECIPES[1]))[0] == 0
     left = sorted(path.name for path in target.parent.iterdir() if path != target)
     assert whole(target) == RECIPES[1], "the run after the last kill did not end well"
-    return {"kills": count, "broken bundles": 0, "left over after the last run": left, **found}
+    yield {"kills": count, "broken bundles": 0, "left over after the last run": left, **found}
 
 
-def full_disks(checkpoint: Path, target: Path, count: int) -> dict[str, Any]:
-    """Let the n-th write of every process fail, for n from the first to the last."""
+def full_disks(checkpoint: Path, target: Path, count: int) -> Iterator[dict[str, Any]]:
+    """Let the n-th write of every process fail, for n from the first to the last, shuffled; what was found so
+    far, after each."""
     log = target.parent / "strace.log"
     assert ended(started(checkpoint, target, RECIPES[0], *traced(log)))[0] == 0
     most = max(Counter(re.findall(r"^(\d+) ", log.read_text(), re.MULTILINE)).values())
     found: Counter[str] = Counter()
     chosen = sorted({round(most ** (i / max(1, count - 1))) for i in range(count)})
-    for n in chosen:
+    random.Random(1).shuffle(chosen)
+    for done, n in enumerate(chosen, 1):
         inject = ("-e", f"inject={WRITES}:error=ENOSPC:when={n}")
         code, errors = ended(started(checkpoint, target, RECIPES[1], *traced(Path("/dev/null")), *inject))
         after = whole(target)
@@ -106,14 +111,9 @@ def full_disks(checkpoint: Path, target: Path, count: int) -> dict[str, Any]:
         found[f"exit code {code}"] += 1
         if after == RECIPES[1]:  # the failed write was of a log line; begin again from the old one
             assert ended(started(checkpoint, target, RECIPES[0]))[0] == 0
-    left = sorted(path.name for path in target.parent.iterdir() if path not in (target, log))
-    return {
-        "writes of the busiest process": most,
-        "tried": len(chosen),
-        "broken bundles": 0,
-        "left over": left,
-        **found,
-    }
+        left = sorted(path.name for path in target.parent.iterdir() if path not in (target, log))
+        yield {"writes of the busiest process": most, "tried": done, "of": len(chosen), "broken bundles": 0,
+               "left over": left, **found}  # fmt: skip
 
 
 def traced(log: Path) -> tuple[str, ...]:
@@ -138,11 +138,11 @@ def main() -> None:
             place = Path(folder) / name.replace(" ", "-")
             place.mkdir()
             try:
-                results[name] = job(checkpoint, place / "bundle", count)
+                for results[name] in job(checkpoint, place / "bundle", count):
+                    atomic.write_bytes(RESULT, (json.dumps(results, indent=1) + "\n").encode())
             except EdgeError as error:
                 raise SystemExit(f"robustness: {name} broke the bundle: {error}") from error
             print(name, json.dumps(results[name]), flush=True)
-            atomic.write_bytes(RESULT, (json.dumps(results, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
