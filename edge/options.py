@@ -45,7 +45,7 @@ class EngineOptions:
     threads: int | None = None  # compute threads; None = chosen by affinity, quota, model size, load
     batch: int = 512  # tokens fed to the engine at once
     sequences: int = 2  # parallel KV sequences; guidance needs 2
-    engine: Literal["auto", "llama.cpp", "onnx"] = "auto"  # auto: llama.cpp where the bundle has a GGUF
+    engine: Literal["auto", "llama.cpp", "onnx"] = "auto"  # auto: as `edge bench` found, else llama.cpp
     speculate: int = 0  # ids guessed from the text so far and checked in one call, at most; 0 = off
     cache_bytes: int | None = None  # of kept files; None = 1 GiB, none with $EDGE_NO_CACHE; 0 = no files
     mmproj: str | Path | None = None  # encoders of a public model; None = the bundle's, or the one beside it

@@ -33,6 +33,7 @@ VERBS = {
     "list": "The bundles on this machine.",
     "show": "What a model is, reads, makes and weighs.",
     "fit": "Whether a model fits this machine or another, and how fast it may run, before it is loaded.",
+    "bench": "How fast a model is on this machine, and what it takes, measured in about a minute.",
     "verify": "Check every file of a bundle against its manifest.",
     "doctor": "Check this machine: versions, memory, threads, the native engine.",
     "version": "The versions of Edge and of what it runs on.",
@@ -117,9 +118,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line and exit: 0 ok, 2 usage, an EdgeError's own code, 130 interrupted, else 1."""
     offline.guard()
     warnings.showwarning = warn
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] in (["chat"], ["run"]) and not {"--help", "-h"} & set(given):
+        from edge.isolation.life import start_ahead
+
+        start_ahead()  # the model's process imports while this one reads its command line
     try:
         command = cast(Callable[..., Any], typer.main.get_command(app))
-        command(args=None if arguments is None else list(arguments), prog_name="edge")
+        command(args=given, prog_name="edge")
     except EdgeError as error:
         fail(error.exit_code, str(error))
     except KeyboardInterrupt:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import threading
+import types
 import unicodedata
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec
 from typing import Any
 
 from edge.engines.guards import CLOSED
@@ -31,7 +35,7 @@ def library() -> Any:
         EngineError: llama-cpp-python is not installed or does not load.
     """
     try:
-        from llama_cpp import llama_cpp as native
+        native = _module("llama_cpp")
     except (ImportError, OSError, RuntimeError) as error:
         raise EngineError(
             f"llama-cpp-python does not load ({error}); install it again: pip install llama-cpp-python"
@@ -43,12 +47,31 @@ def library() -> Any:
     return native
 
 
+def _module(name: str) -> Any:
+    """A low-level module of llama_cpp, without what the package imports for its classes (100 ms)."""
+    if "llama_cpp" not in sys.modules and (spec := find_spec("llama_cpp")) is not None:
+        package = sys.modules["llama_cpp"] = module_from_spec(spec)
+        package.__class__ = _Package
+    return import_module(f"llama_cpp.{name}")
+
+
+class _Package(types.ModuleType):
+    """llama_cpp, executed when somebody asks for a name that it does not have yet."""
+
+    def __getattr__(self, name: str) -> Any:
+        spec = self.__spec__
+        self.__class__ = types.ModuleType  # type: ignore[assignment]
+        if spec is not None and spec.loader is not None:
+            spec.loader.exec_module(self)
+        return getattr(self, name)
+
+
 @cache
 def media_library() -> Any:
     """The low-level module of libmtmd, its log turned to us. Errors as `library`."""
     library()
     try:
-        from llama_cpp import mtmd_cpp as native
+        native = _module("mtmd_cpp")
     except (ImportError, OSError, RuntimeError) as error:
         raise EngineError(
             f"libmtmd does not load ({error}); install llama-cpp-python again: pip install llama-cpp-python"

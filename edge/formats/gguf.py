@@ -151,6 +151,21 @@ class _Cursor:
         except UnicodeDecodeError as error:
             self.fail(f"{what} is not UTF-8 ({error.reason} at byte {error.start} of {length})")
 
+    def strings(self, count: int, what: str) -> list[str]:
+        """As many calls of `string`, ten times as fast: vocabularies have hundreds of thousands."""
+        read, length_of, found = self.file.read, struct.Struct("<Q").unpack, list[str]()
+        for _ in range(self.fits(count, 8, f"strings of {what}")):
+            try:
+                (length,) = length_of(read(8))
+                if self.at + 8 + length > self.size or len(data := read(length)) != length:
+                    raise ValueError("it ends early")
+                found.append(data.decode())
+                self.at += 8 + length
+            except (ValueError, struct.error):  # once more, to be told what is wrong
+                self.file.seek(self.at)
+                found.append(self.string(self.size, what))
+        return found
+
 
 def _preamble(cursor: _Cursor) -> tuple[int, int]:
     magic = cursor.take(4, "the magic number")
@@ -204,7 +219,7 @@ def _array(cursor: _Cursor, key: str) -> list[Any]:
     if kind == _ARRAY:
         cursor.fail(f"{key} is an array of arrays (depth 2), and llama.cpp reads depth 1 only")
     if kind == _STRING:
-        return [cursor.string(cursor.size, key) for _ in range(cursor.fits(count, 8, f"strings of {key}"))]
+        return cursor.strings(count, key)
     if kind not in _SCALARS:
         cursor.fail(f"{key} has elements of type {kind}, and the types known are 0 to 12")
     name, code = _SCALARS[kind]

@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO, cast
 
 from edge import children
-from edge.errors import CrashError
+from edge.errors import CrashError, EdgeError
 from edge.isolation import frames
 from edge.isolation.protocol import Accepted, Done, Failed, Said, Wanted, Warned
 
@@ -180,6 +180,25 @@ class Life:
             self.calls.clear()
         for call in calls:
             call.inbox.put(None)
+
+
+_ahead: list[Life] = []
+
+
+def start_ahead() -> None:
+    """Start a worker for the next `started`: it imports while its owner still does other things."""
+    with contextlib.suppress(EdgeError):  # `started` will say it
+        _ahead.append(Life())
+
+
+def started() -> Life:
+    """The worker that was started ahead, else a new one.
+
+    Raises:
+        UsageError, CrashError: it cannot be started.
+    """
+    life = _ahead.pop() if _ahead else None
+    return Life() if life is None or life.dead else life
 
 
 def _write(pipe: Any, outbox: SimpleQueue[frames.Frame | None]) -> None:

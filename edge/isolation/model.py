@@ -68,6 +68,11 @@ class IsolatedModel(Tasks):
         """How the likeliest answer is decoded."""
         return self._supervisor.loaded.exact
 
+    @property
+    def pid(self) -> int:
+        """The model's process; another one after a crash."""
+        return self._supervisor.life().pid
+
     def chat(self, system: str | None = None, sampling: SamplingOptions | None = None) -> Chat:
         """A new conversation."""
         chat = IsolatedChat(

@@ -13,7 +13,7 @@ from typing import Any
 
 from edge import offline
 from edge.errors import CrashError, EngineError, UsageError
-from edge.isolation.life import Life
+from edge.isolation.life import Life, started
 from edge.isolation.protocol import Do, Done, Failed, Load, Loaded
 from edge.options import EngineOptions
 
@@ -79,7 +79,7 @@ class Supervisor:
                 f"{self._epitaph}. That makes {self._deaths} in a row, so no other one is started: load the "
                 "model again, with a shorter context or another type, and check its files with `edge verify`"
             )
-        life = Life()
+        life = started()
         try:
             self._load(life)
         except CrashError:

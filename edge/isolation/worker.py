@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 from edge import children, offline
 from edge.chat import Chat
+from edge.engines.llama_native import library
 from edge.errors import EdgeError, EngineError
 from edge.events import Finished, ToolCall
 from edge.isolation import frames
@@ -229,6 +230,8 @@ def main() -> int:
     children.die_with_parent()
     _expendable()
     worker = Worker(*_own_pipes())
+    with contextlib.suppress(EngineError):  # loading will say it
+        library()  # while the parent is not ready yet
     worker.serve()
     worker.finish()
     os._exit(0)  # native threads may still compute; nobody waits for them

@@ -190,3 +190,15 @@ class _Plugin:
 
     def load(self) -> object:
         return self.function
+
+
+@pytest.mark.parametrize(("words", "expected"), [(["run", "x"], 1), (["run", "--help"], 0), (["list"], 0)])
+def test_only_a_verb_that_loads_a_model_starts_its_process_ahead(
+    words: list[str], expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    monkeypatch.setattr("edge.isolation.life.start_ahead", lambda: begun.append(1))
+    monkeypatch.setattr("typer.main.get_command", lambda app: lambda **_: None)
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    assert len(begun) == expected

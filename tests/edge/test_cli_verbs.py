@@ -322,3 +322,13 @@ def test_patterns_stops_and_logprobs_of_a_run(edge: Run) -> None:
     stopped = json.loads(edge(*words, "--stop", text[2:4]).stdout)
     assert stopped["finish_reason"] == "stop"
     assert text[2:4] not in stopped["text"]
+
+
+def test_bench_measures_every_modality_of_the_engine_that_the_bundle_holds(edge: Run) -> None:
+    told = json.loads(edge("bench", "tiny", "-t", "1", "--json").stdout)
+    (one,) = told["engines"]
+    assert one["engine"] == "llama.cpp"
+    assert one["memory"] > 30_000_000
+    assert one["load"] > 0
+    assert [speed["what"] for speed in one["speeds"]][:2] == ["text", "reads image"]
+    assert all(speed["generation"] > 0 for speed in one["speeds"])

@@ -231,3 +231,16 @@ def test_the_command_line_takes_adapters(verb: str, tiny_bundle: Path, tmp_path:
     refused = edge("--lora", str(file), "--lora", str(bad))
     assert refused.returncode == IntegrityError.exit_code
     assert b"bad.gguf is not a LoRA adapter" in refused.stderr
+
+
+def test_the_package_of_llama_cpp_is_whole_for_who_asks_for_it_later() -> None:
+    code = (
+        "from edge.engines.llama_native import library, media_library; low = library()\n"
+        "import sys; assert 'llama_cpp.llama' not in sys.modules\n"
+        "import llama_cpp; assert llama_cpp.llama_cpp is low\n"
+        "assert llama_cpp.Llama.__module__ == 'llama_cpp.llama'\n"
+        "assert llama_cpp.llama_decode is low.llama_decode\n"
+        "from llama_cpp import llama_cpp as again; assert again is low; media_library()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import edge
+from edge.isolation import life
 from edge.options import EngineOptions, SamplingOptions
 from tests.isolated import told, words
 
@@ -161,3 +162,20 @@ def test_a_warning_of_the_worker_is_a_warning_here(
         edge.load(tiny_bundle, engine=ENGINE, isolated=True).close()
     assert [w.category for w in caught] == [RuntimeWarning]
     assert "fast path died" in str(caught[0].message)
+
+
+def test_a_process_that_was_started_ahead_serves_the_next_model(tiny_bundle: Path) -> None:
+    life.start_ahead()
+    (waiting,) = life._ahead
+    with edge.load(tiny_bundle, engine=edge.EngineOptions(cache_bytes=0), isolated=True) as model:
+        assert model._supervisor.life() is waiting  # type: ignore[attr-defined]
+        assert model.chat().ask("hello", make="text", sampling=edge.SamplingOptions(max_tokens=2)).text
+    assert life._ahead == []
+
+
+def test_a_process_that_was_started_ahead_and_died_is_replaced(tiny_bundle: Path) -> None:
+    life.start_ahead()
+    (waiting,) = life._ahead
+    waiting.stop()
+    with edge.load(tiny_bundle, engine=edge.EngineOptions(cache_bytes=0), isolated=True) as model:
+        assert model._supervisor.life() is not waiting  # type: ignore[attr-defined]
