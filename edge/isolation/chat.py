@@ -117,6 +117,15 @@ class IsolatedChat(AsyncTurns):
         if life is not None:
             life.post(Cancel(self._number))
 
+    def transcript(self) -> list[tuple[Message, tuple[int, ...] | None]]:
+        """The history, each reply with the very ids that it was made of, as `Chat.transcript` tells."""
+        return [(message, self._ids.get(message)) for message in self.history]
+
+    def resume(self, transcript: Sequence[tuple[Message, tuple[int, ...] | None]]) -> None:
+        """Go on from what `transcript` told, instead of the history."""
+        self.history = [message for message, _ in transcript]
+        self._ids.update((message, ids) for message, ids in transcript if ids is not None)
+
     # --- one call ---------------------------------------------------------------------------------
 
     def _call(

@@ -179,3 +179,26 @@ def test_a_process_that_was_started_ahead_and_died_is_replaced(tiny_bundle: Path
     waiting.stop()
     with edge.load(tiny_bundle, engine=edge.EngineOptions(cache_bytes=0), isolated=True) as model:
         assert model._supervisor.life() is not waiting  # type: ignore[attr-defined]
+
+
+def test_a_transcript_goes_from_a_process_of_its_own_to_this_one_and_back(tiny_bundle: Path) -> None:
+    options = edge.EngineOptions(context_length=256, threads=1, cache_bytes=0)
+    exact = edge.SamplingOptions(temperature=0, max_tokens=8)
+    with (
+        edge.load(tiny_bundle, engine=options, isolated=True) as apart,
+        edge.load(tiny_bundle, engine=options) as here,
+    ):
+        first = apart.chat(sampling=exact)
+        first.ask("the red bird", make="text")
+        told = first.transcript()
+        assert [ids is None for _, ids in told] == [True, False]
+        plain = here.chat(sampling=exact)
+        plain.ask("the red bird", make="text")
+        assert [ids for _, ids in plain.transcript()] == [ids for _, ids in told]
+        said = []
+        for model in (here, apart):
+            again = model.chat(sampling=exact)
+            again.resume(told)
+            said.append(again.ask("and the blue circle", make="text"))
+        assert said[0].text == said[1].text
+        assert said[0].usage.prompt_tokens == said[1].usage.prompt_tokens
