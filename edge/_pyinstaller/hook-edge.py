@@ -8,4 +8,5 @@ from PyInstaller.utils.hooks import collect_data_files, collect_submodules
 hiddenimports = collect_submodules(
     "edge", filter=lambda name: not name.startswith(("edge.cli", "edge._pyinstaller"))
 )
+hiddenimports += ["llama_cpp.llama_cpp", "llama_cpp.mtmd_cpp"]  # edge.engines.llama_native names them
 datas = collect_data_files("edge", includes=["bundles/**/*"])
