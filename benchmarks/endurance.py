@@ -156,13 +156,19 @@ def watched(work: Callable[[int], None], count: int, samples: int = SAMPLES) -> 
 def judged(found: list[Sample], each: int) -> dict[str, Any]:
     """Growth per `each` rounds, and how files and threads changed, after the warm-up."""
     kept = found[int(len(found) * WARM) :]
-    slope = np.polyfit([one.done for one in kept], [one.resident for one in kept], 1)[0]
     return {
-        f"growth_mib_per_{each}": round(float(slope) * each / MIB, 4),
+        f"growth_mib_per_{each}": _slope(kept, each),
+        "in_the_last_third": _slope(found[-len(found) // 3 :], each),
         "resident_mib": [round(one.resident / MIB, 1) for one in found],
         "files": [kept[0].files, kept[-1].files],
         "threads": [kept[0].threads, kept[-1].threads],
     }
+
+
+def _slope(samples: list[Sample], each: int) -> float:
+    """MiB per `each` rounds."""
+    slope = np.polyfit([one.done for one in samples], [one.resident for one in samples], 1)[0]
+    return round(float(slope) * each / MIB, 4)
 
 
 # --- the three parts, each in a process of its own -------------------------------------------------
