@@ -43,36 +43,42 @@ V = TypeVar("V")
 
 
 class Recent(Generic[V]):
-    """Values by name; what was not used for longest goes when they are more than `limit` bytes."""
+    """Values by name; what was not used for longest goes where they are over the limit. Any thread."""
 
     def __init__(self, limit: int) -> None:
+        """`limit`: bytes of all values."""
         self.limit, self.bytes = limit, 0
         self._values: OrderedDict[str, tuple[V, int]] = OrderedDict()
+        self._lock = threading.RLock()
 
     def get(self, name: str) -> V | None:
         """The value, as the latest used."""
-        if name not in self._values:
-            return None
-        self._values.move_to_end(name)
-        return self._values[name][0]
+        with self._lock:
+            if name not in self._values:
+                return None
+            self._values.move_to_end(name)
+            return self._values[name][0]
 
     def put(self, name: str, value: V, size: int) -> None:
         """Keep a value of so many bytes; not one that is larger than the limit."""
-        self.drop(name)
-        if size > self.limit:
-            return
-        self._values[name] = value, size
-        self.bytes += size
-        while self.bytes > self.limit:
-            self.drop(next(iter(self._values)))
+        with self._lock:
+            self.drop(name)
+            if size > self.limit:
+                return
+            self._values[name] = value, size
+            self.bytes += size
+            while self.bytes > self.limit:
+                self.drop(next(iter(self._values)))
 
     def drop(self, name: str) -> None:
         """Forget a value, where there is one."""
-        self.bytes -= self._values.pop(name, (None, 0))[1]
+        with self._lock:
+            self.bytes -= self._values.pop(name, (None, 0))[1]
 
     def items(self) -> Iterator[tuple[str, V]]:
         """Names and values; none of them counts as used."""
-        return iter([(name, value) for name, (value, _) in self._values.items()])
+        with self._lock:
+            return iter([(name, value) for name, (value, _) in self._values.items()])
 
 
 class CacheStore:

@@ -177,7 +177,7 @@ def _trained(header: GgufHeader) -> int:
 def _context(found: _Headers, options: EngineOptions) -> int:
     """Tokens per sequence, as `load` would take them."""
     if found.bundled:
-        return min(options.context_length or found.trained, found.trained)
+        return min(options.context_length or room.DEFAULT_CONTEXT, found.trained)
     return room.context_of(found.header, options.context_length)
 
 

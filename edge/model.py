@@ -18,7 +18,7 @@ from edge import cache_store, hardware, projectors, store
 from edge.bare_text import BareText
 from edge.cache_store import CacheStore
 from edge.chat import Chat
-from edge.engines import choice
+from edge.engines import choice, room
 from edge.engines.base import Engine
 from edge.engines.llama_cpp import LlamaCppEngine
 from edge.engines.onnx_engine import OnnxEngine
@@ -114,7 +114,7 @@ def _load_bundle(folder: Path, options: EngineOptions) -> Model:
     cache = MediaCache(*media)
     codecs = _codecs(folder, known, cache)
     template = known.path(folder, "chat_template").read_text(encoding="utf-8")
-    length = min(options.context_length or known.context_length, known.context_length)
+    length = min(options.context_length or room.DEFAULT_CONTEXT, known.context_length)
     own = known.path(folder, manifest.MMPROJ) if manifest.MMPROJ in known.files else None
     encoders = _encoders(options.mmproj or own)
     native = _engine(folder, known, replace(options, context_length=length))

@@ -61,8 +61,7 @@ def guarded() -> bool:
 
 @contextlib.contextmanager
 def allow_network() -> Iterator[None]:
-    """Lift the guard in all threads while the block runs: only for what the user asked for by name, such as
-    `edge pull`."""
+    """Lift the guard in all threads while the block runs: only for what the user asked for by name."""
     global _allowed
     with _lock:
         _allowed += 1
@@ -79,8 +78,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     host = _host(event, args)
     if host and not _is_local(host):
         raise OfflineError(
-            f"{event} to {host} was stopped: Edge works offline, and only `edge pull` may use the network; "
-            "fetch the file first, then give its path"
+            f"{event} to {host} was stopped: Edge works offline; "
+            "fetch the file with another program, then give its path"
         )
 
 

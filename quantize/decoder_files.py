@@ -164,10 +164,14 @@ def onnx_recipe(run: Run, form: Form) -> OnnxRecipe | None:
 def _write_gguf(run: Run, folder: Path, form: Form) -> dict[str, str]:
     """Quantize, where the recipe or the mixture does."""
     if not run.recipe.streamed:
-        kind = form.mixture.types if form.mixture else None, form.source.parent.name
+        kind = form.mixture.types if form.mixture else None, form.source.parent.name, _matrix(form)
         mark = _mark(folder, f"quantized-{resume.key(kind, ())}")
         resume.once(mark, partial(trial, run, folder, form, "gguf"), folder / GGUF)
     return {manifests.GGUF: GGUF}
+
+
+def _matrix(form: Form) -> str | None:
+    return resume.stamp(form.imatrix) if form.imatrix else None
 
 
 def _keep_grounds(folder: Path, forms: Mapping[str, Form]) -> dict[str, str]:
@@ -189,7 +193,7 @@ def _write_onnx(run: Run, folder: Path, form: Form) -> dict[str, str]:
     """The graph and its weights, what onnxruntime-genai needs, and the vocabulary where no GGUF brings it."""
     assert isinstance(run.checkpoint, Checkpoint)  # onnx_export.require
     graph, weights = onnx_export.files(folder / GRAPH)
-    mark = _mark(folder, f"onnx-{resume.key((form.source.parent.name,), ())}")
+    mark = _mark(folder, f"onnx-{resume.key((form.source.parent.name, _matrix(form)), ())}")
     resume.once(mark, partial(trial, run, folder, form, "onnx"), graph, weights)
     files = {manifests.ONNX: graph.name, manifests.ONNX_DATA: weights.name}
     if not run.gguf:

@@ -68,7 +68,7 @@ def first_path(rest: str) -> tuple[Path, str]:
     if match := _PATH.match(rest):
         return _written(match), rest[match.end() :].strip()
     if rest[:1] in ("'", '"') and (end := rest.find(rest[0], 1)) > 0:
-        return Path(rest[1:end]).expanduser(), rest[end + 1 :].strip()
+        return at_home(rest[1:end]), rest[end + 1 :].strip()
     if not (word := re.match(r"(?:\\.|\S)+", rest)):
         raise UsageError("name a file: /image desk.png What is this?")
     return _bare(word[0]), rest[word.end() :].strip()
@@ -77,7 +77,7 @@ def first_path(rest: str) -> tuple[Path, str]:
 def dropped(pasted: str) -> str:
     """What a terminal pasted, ready for `split`: a file's bare path is quoted where it needs it."""
     path = pasted.strip()
-    if shlex.quote(path) == path or not _is_file(Path(path).expanduser()):
+    if shlex.quote(path) == path or not _is_file(at_home(path)):
         return pasted
     return shlex.quote(path) + " "
 
@@ -123,7 +123,15 @@ def _plain(path: str) -> Path:
     """file:///home/me/a%20b.png -> /home/me/a b.png (RFC 8089); ~ is the home folder."""
     if path.lower().startswith("file:"):
         return Path(unquote(urlsplit(path).path))
-    return Path(path).expanduser()
+    return at_home(path)
+
+
+def at_home(path: str) -> Path:
+    """With ~ as the home folder, where there is such a person."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def _is_file(path: Path) -> bool:
@@ -134,6 +142,6 @@ def _is_file(path: Path) -> bool:
 
 
 def _existing(path: Path) -> Path:
-    if not path.is_file():
+    if not _is_file(path):
         raise NotFoundError(f"there is no file {path} (looked from {Path.cwd()}): check the path")
     return path

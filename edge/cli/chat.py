@@ -112,6 +112,6 @@ def converse(talk: Conversation, source: Lines) -> None:
             with source.busy():
                 if line is None or not talk.turn(line):
                     return
-        except EdgeError as error:
+        except (EdgeError, OSError) as error:
             output.note(f"edge: {error}")
         pressed = talk.stopped

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.cli.attachments import at_home
 from edge.cli.settings import NAMES, NUMBERS, SWITCHES
 from edge.media import endings
 
@@ -77,7 +78,7 @@ def _named(
 ) -> Iterator[Offer]:
     """The entries of the folder that a path stands in, which begin as it does."""
     head, tail = os.path.split(path)
-    for entry, is_folder in _listed(Path(head or ".").expanduser(), tail):
+    for entry, is_folder in _listed(at_home(head or "."), tail):
         if is_folder or not wanted or entry.lower().endswith(wanted):
             whole = form(os.path.join(head, entry)) + ("/" if is_folder else end)
             yield Offer(whole, len(written), "" if is_folder else Path(entry).suffix[1:])

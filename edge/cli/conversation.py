@@ -7,7 +7,8 @@ how a reply is made or drawn.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,9 +81,13 @@ class Conversation:
 
     def say(self, parts: list[Part], make: Kind | None) -> None:
         """Send a message and show the reply."""
-        parts, self.waiting = [*self.waiting, *parts], []
-        if parts:
-            self._send(parts, make)
+        waiting, self.waiting = self.waiting, []
+        try:
+            if waiting or parts:
+                self._send([*waiting, *parts], make)
+        except BaseException:
+            self.waiting = waiting
+            raise
 
     def _send(self, parts: list[Part], make: Kind | None) -> None:
         message, script = worded(self.model.manifest.prompts, parts, make)
@@ -186,31 +191,31 @@ class Conversation:
         print(f"{abilities(self.model)}\n{self.settings.told()}\nmessages: {len(self.chat.history)}")
 
     def regen(self, rest: str) -> None:
-        history = list(self.chat.history)
-        last = self._take_back("there is no answer to make again")
-        try:
+        with self._taken_back("there is no answer to make again") as last:
             self._send(last.parts, last.make)
-        except BaseException:
-            self.chat.history = history
-            self.turns.append(last)
-            raise
 
     def edit(self, rest: str) -> None:
-        last = self._take_back("there is no message to change")
-        self.waiting = [part for part in last.parts if not isinstance(part, Text)]
-        if rest:
-            return self.say(attachments.split(rest), last.make)
-        text = "\n".join(part.text for part in last.parts if isinstance(part, Text))
-        self.draft = MAKING.get(last.make or "text", "") + text
-        output.aside("(taken back; change it and press Enter)")
-        return None
+        with self._taken_back("there is no message to change") as last:
+            self.waiting = [part for part in last.parts if not isinstance(part, Text)]
+            if rest:
+                return self.say(attachments.split(rest), last.make)
+            text = "\n".join(part.text for part in last.parts if isinstance(part, Text))
+            self.draft = MAKING.get(last.make or "text", "") + text
+            output.aside("(taken back; change it and press Enter)")
 
-    def _take_back(self, otherwise: str) -> Turn:
+    @contextmanager
+    def _taken_back(self, otherwise: str) -> Iterator[Turn]:
+        """The last turn, as if it had not been; it is there again where what follows fails."""
         if not self.turns:
             raise UsageError(f"nothing was said yet: {otherwise}")
-        last = self.turns.pop()
+        history, waiting, last = list(self.chat.history), self.waiting, self.turns.pop()
         self.chat.history = self.chat.history[: last.before]
-        return last
+        try:
+            yield last
+        except BaseException:
+            self.chat.history, self.waiting = history, waiting
+            self.turns.append(last)
+            raise
 
     def clear(self, rest: str) -> None:
         self.chat = self.model.chat(system=self.settings.system)

@@ -153,7 +153,15 @@ def typed(words: list[str | None]) -> str:
 
 def piped() -> str:
     """What stdin holds; nothing where a person sits at it."""
-    return "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read().strip()
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    try:
+        return sys.stdin.read().strip()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            "what was piped in is not text in UTF-8: give a picture by --image PATH, a sound by --audio, "
+            "a clip by --video"
+        ) from error
 
 
 def kind_of(target: str | None, make: Kind | None) -> Kind | None:

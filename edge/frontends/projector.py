@@ -6,6 +6,7 @@ Ignorance: engines (an encoder is whatever keeps `Encoder`), chat, caches. These
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NoReturn, Protocol
 
@@ -46,26 +47,30 @@ class Projector:
         self.identity, self._opened = identity, opened
         self._cache = cache or MediaCache()
         self._encoder: Encoder | None = None
+        self._lock = threading.RLock()  # encoders are for one thread at a time
 
     @property
     def encoder(self) -> Encoder:
         """Opened when first asked for. Raises what opening it raises."""
-        if self._encoder is None:
-            self._encoder = self._opened()
-        return self._encoder
+        with self._lock:
+            if self._encoder is None:
+                self._encoder = self._opened()
+            return self._encoder
 
     def pieces(
         self, values: NDArray[Any], encode: Callable[[Encoder, str], tuple[Segment, ...]]
     ) -> tuple[Segment, ...]:
         """What the encoder makes of an array under the name of its content, or made of it before."""
         key = name_of(self.identity, values)
-        return self._cache.segments(key, lambda: encode(self.encoder, key))
+        with self._lock:
+            return self._cache.segments(key, lambda: encode(self.encoder, key))
 
     def close(self) -> None:
         """Free native memory; it opens again at the next use."""
-        if self._encoder is not None:
-            self._encoder.close()
-            self._encoder = None
+        with self._lock:
+            if self._encoder is not None:
+                self._encoder.close()
+                self._encoder = None
 
 
 class _Reader:

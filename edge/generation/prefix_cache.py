@@ -8,6 +8,7 @@ Ignorance: what a state is made of (engines), what a key stands for, who may rea
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 
 from edge.cache_store import CacheStore, Recent
 from edge.engines.base import Engine, Logits
-from edge.errors import EdgeError
+from edge.errors import EdgeError, EngineError
 from edge.segments import TokenSegment
 
 Key = int | tuple[str, int]  # what one position of a sequence holds: an id, or a row of named embeddings
@@ -72,8 +73,6 @@ class PrefixCache:
         Always fewer than `wanted`, so that there is something to feed. `held` is what the sequence holds now.
         `cut` gives a length that an engine can go back to, not more than the one it is given.
 
-        Raises:
-            EngineError: the engine is closed.
         """
         held = held[: engine.length(sequence)]  # less, where a call failed
         common = common_prefix(held, wanted)
@@ -84,8 +83,11 @@ class PrefixCache:
         if found is not None:
             common = common_prefix(found.keys, wanted) if self._restored(engine, found, sequence) else 0
         common = cut(min(common, len(wanted) - 1))
-        engine.truncate(common, sequence=sequence)
-        return common
+        with contextlib.suppress(
+            EngineError
+        ):  # a model that cannot go back there says by its length what is left
+            engine.truncate(common, sequence=sequence)
+        return min(common, engine.length(sequence))
 
     def finished(self, engine: Engine, held: Sequence[Key], *, sequence: int = 0) -> None:
         """A reply is over: write what a sequence holds, where enough of it is new."""

@@ -344,7 +344,10 @@ class Scheduler:
         for line in task.wants:
             others = [*taken, *(slot for _, _, slot in seats)]
             if line.slot is None and task.asking and (slot := self._slot(task, line, others)) is not None:
-                self._slots.give(slot, line)
+                try:
+                    self._slots.give(slot, line)
+                except EngineError as error:
+                    task.end(error)  # its own, not that of whoever computes
             if line.slot is None:
                 return []
             line.slot.used = self._rounds

@@ -103,8 +103,13 @@ class Slots:
         """The slot serves this line from now on."""
         if slot.line is not None:
             slot.line.slot = None
+        slot.line = None
+        try:
+            self.prepare(slot, line)
+        except BaseException:
+            self.cut_back(slot, 0)  # nobody knows what it holds
+            raise
         slot.line, line.slot = line, slot
-        self.prepare(slot, line)
         if line.cached_tokens is None:
             line.cached_tokens = len(slot.held)
 

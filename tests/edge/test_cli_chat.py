@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from edge.cli.plain_lines import PlainLines
 from edge.cli.settings import Settings
 from edge.errors import UsageError
 from edge.media import image
-from edge.messages import Text
+from edge.messages import Part, Text
 from edge.options import SamplingOptions
 
 SHORT = Settings(sampling=SamplingOptions(max_tokens=4, seed=1))
@@ -79,6 +80,8 @@ def test_a_path_in_a_line_and_the_command_attach_the_same(
         ("/save", "name a file"),
         ("/draw", "say what"),
         ("what is gone.png", "there is no file gone.png"),
+        ("what is ~nobodyatall/cat.png", "there is no file ~nobodyatall/cat.png"),
+        ("/image " + "long" * 99 + ".png", "there is no file long"),
     ],
 )
 def test_a_failure_is_one_line_and_the_conversation_goes_on(
@@ -207,6 +210,31 @@ def test_edit_alone_gives_the_last_message_back_as_a_draft(
     assert [type(p).__name__ for p in talk.waiting] == ["Image"]
     say(talk, "/clear\n/draw a bird\n/edit\n", monkeypatch)
     assert talk.draft == "/draw a bird"
+
+
+def test_an_edit_that_fails_takes_nothing_back(talk: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
+    say(talk, "one\ntwo desk.png\n", monkeypatch)
+    history, turns = list(talk.chat.history), list(talk.turns)
+    say(talk, "/edit what is in typo.png\n", monkeypatch)
+    assert (talk.chat.history, talk.turns, talk.waiting) == (history, turns, [])
+
+
+def test_what_waits_to_be_sent_still_waits_after_a_failure(
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(talk, "/image desk.png\n", monkeypatch)
+    send, failed = talk.chat.send, []
+
+    def fail_once(*parts: Part, **options: Any) -> Iterator[edge.Event]:
+        if not failed:
+            failed.append(parts)
+            raise UsageError("refused")
+        return send(*parts, **options)
+
+    monkeypatch.setattr(talk.chat, "send", fail_once)
+    say(talk, "what is it\nonce more\n", monkeypatch)
+    assert [type(p).__name__ for p in talk.chat.history[0].parts] == ["Image", "Text"]
+    assert talk.waiting == []
 
 
 def test_a_failed_regen_leaves_the_conversation_as_it_was(

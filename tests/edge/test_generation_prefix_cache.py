@@ -203,6 +203,7 @@ def test_a_model_that_cannot_go_back_is_left_alone() -> None:
     talk.engine.truncate = truncate  # type: ignore[method-assign]
     talk.answer(prompt((1, 100)))
     assert talk.answer(prompt((2, 100))) == plain(prompt((2, 100)))
+    assert talk.answer(prompt((2, 80), (3, 20))) == plain(prompt((2, 80), (3, 20)))  # shares a beginning
     assert list(talk.cache._recent.items()) == []
 
 

@@ -191,6 +191,18 @@ def test_a_gguf_without_a_chat_template_says_what_to_do(tmp_path: Path) -> None:
         edge.load(path)
 
 
+def test_a_model_of_a_long_context_opens_with_a_shorter_one_until_it_is_asked_for(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "long"))
+    facts = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "manifest.json").write_text(json.dumps(facts | {"context_length": 131_072}))
+    for asked, expected in ((None, 2048), (3000, 3000)):
+        with edge.load(bundle, engine=EngineOptions(context_length=asked, threads=1)) as model:
+            assert model.engine.context_length == expected
+    assert edge.fit(bundle).context_length == 2048
+
+
 def test_the_context_is_the_models_own_unless_less_is_asked_for(tiny_bundle: Path) -> None:
     trained = manifest.load(tiny_bundle).context_length
     for asked, expected in ((None, trained), (100, 100), (10 * trained, trained)):

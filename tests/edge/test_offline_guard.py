@@ -40,7 +40,7 @@ def test_every_way_out_is_stopped_in_words(call: str) -> None:
     done = child(GUARDED + call)
     assert done.returncode == 1
     assert "OfflineError" in done.stderr
-    assert "only `edge pull` may use the network" in done.stderr
+    assert "fetch the file with another program" in done.stderr
 
 
 def test_a_proxy_on_this_machine_is_no_way_out() -> None:
