@@ -34,7 +34,7 @@ from models.data.tasks.desk import Desk
 from models.decoder import Decoder, Layer
 from models.family import member
 from models.fresh_banks import FreshBanks
-from models.training import Run, muon, optimizer, seed_everything
+from models.training import Run, Together, muon, optimizer, seed_everything
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # ids, weights (n, t); labels (n, t, 2); ahead (n, t)
 NAMING_WEIGHT = 0.3
@@ -178,7 +178,10 @@ def main() -> None:
     if args.start:
         start(model, args.start)
     both = nn.ModuleList([model, naming := Naming(model.member.width)])
-    opt = muon(model.model.layers, both, args.lr) if args.optimizer == "muon" else optimizer(both, args.lr)
+    if args.optimizer == "muon":
+        opt: Together | torch.optim.AdamW = muon(model.model.layers, both, args.lr, float32=args.float32)
+    else:
+        opt = optimizer(both, args.lr)
     run = Run(args.runs / args.name, args.steps, args.lr)
     run.resume(both, opt)
     make = partial(

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from models.muon import Muon
+
 
 def rate(step: int, steps: int, *, warmup: float = 0.02, decay: float = 0.25) -> float:
     """Learning-rate factor in [0, 1]: linear up, constant, linear down over the last `decay`."""
@@ -62,18 +64,16 @@ class Together:
             part.load_state_dict(values)
 
 
-def muon(layers: nn.Module, whole: nn.Module, lr: float, *, weight_decay: float = 0.1) -> Together:
-    """Muon for the matrices of `layers`, AdamW for all else of `whole`; both take the same learning rate.
-
-    Source: K. Jordan et al., "Muon" (2024); the scale that matches AdamW's steps from "Muon is scalable for LLM training" (2025).
-    """
+def muon(
+    layers: nn.Module, whole: nn.Module, lr: float, *, weight_decay: float = 0.1, float32: bool = False
+) -> Together:
+    """Muon for the matrices of `layers`, AdamW for all else of `whole`; both take the same learning rate."""
     matrices = [p for p in layers.parameters() if p.dim() == 2]
     theirs = {id(p) for p in matrices}
     rest = [p for p in whole.parameters() if id(p) not in theirs]
-    return Together(
-        torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
-        _adamw(rest, lr, weight_decay),
-    )
+    dtype = torch.float32 if float32 else torch.bfloat16
+    first = Muon(matrices, lr, weight_decay=weight_decay, dtype=dtype)
+    return Together(first, _adamw(rest, lr, weight_decay))
 
 
 @dataclass
