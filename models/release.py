@@ -131,6 +131,9 @@ def main() -> None:
     parse.add_argument("--out", type=Path, default=Path("models/weights/pico"))
     parse.add_argument("--member", default="pico-14m")
     parse.add_argument("--name", default="decoder", help="the run to release")
+    parse.add_argument(
+        "--fresh", action="store_true", help="make the rows to replay anew instead of reading banks"
+    )
     args = parse.parse_args()
     m, out = member(args.member), args.out
     out.mkdir(parents=True, exist_ok=True)
@@ -151,7 +154,8 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
     rows = {kind: held_out_rows(kind, tokenizer, desk) for kind in HELDOUT_TASKS}
     np.savez_compressed(out / "heldout.npz", **rows, **held_out_media(args.corpus))
-    replay.write(out / replay.FILE, *taught_rows(tokenizer, Desk(Banks(args.runs / "banks"), args.corpus)))
+    banks = FreshBanks("train", args.corpus, image, audio) if args.fresh else Banks(args.runs / "banks")
+    replay.write(out / replay.FILE, *taught_rows(tokenizer, Desk(banks, args.corpus)))
     export(image, audio, out)
     native = facts(m)
     native["provenance"] = {"data": PROVENANCE, "training": training, "codecs": codecs}

@@ -116,3 +116,26 @@ def test_a_resumed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert run.step == 3
     advance(resumed, opt, run, 3)
     assert torch.equal(whole.weight, resumed.weight)
+
+
+def test_muon_steps_as_torch_does_and_in_float32_nearly_so() -> None:
+    from models.muon import Muon
+
+    shapes = [(8, 16), (16, 8), (8, 16), (8, 8)]
+
+    def stepped(make: type, **options: object) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        matrices = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+        optimizer = make(matrices, lr=1e-2, weight_decay=0.1, **options)
+        for _ in range(3):
+            for matrix in matrices:
+                matrix.grad = torch.randn(matrix.shape)
+            optimizer.step()
+        return matrices
+
+    theirs = stepped(torch.optim.Muon, adjust_lr_fn="match_rms_adamw")
+    for mine, other in zip(stepped(Muon), theirs, strict=True):
+        assert torch.allclose(mine, other, atol=1e-4)
+    for mine, other in zip(stepped(Muon, dtype=torch.float32), theirs, strict=True):
+        assert torch.allclose(mine, other, atol=5e-3)
+        assert not torch.equal(mine, other)
