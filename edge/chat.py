@@ -105,6 +105,7 @@ class Chat(AsyncTurns):
             MediaError: a picture, sound or clip cannot be read.
             UsageError: a schema, pattern or grammar that cannot be honoured, a setting out of its range.
         """
+        self._begin()
         shape = None if schema is None else described(schema)[0]
         asked = self._asked(parts, make, sampling, script, shape, pattern, grammar)
         return self._send(replace(asked, previews=previews))
@@ -133,6 +134,7 @@ class Chat(AsyncTurns):
             IncompleteError: the answer was cut off inside of its JSON, or before its pattern or grammar
                 matched.
         """
+        self._begin()
         shape, build = (None, None) if schema is None else described(schema)
         asked = self._asked(parts, make, sampling, script, shape, pattern, grammar)
         if tools:
@@ -176,6 +178,10 @@ class Chat(AsyncTurns):
 
     # --- one turn ---------------------------------------------------------------------------------
 
+    def _begin(self) -> None:
+        """Before any work of a turn: from here on a cancel is meant for it."""
+        self._cancel.clear()
+
     def _asked(
         self,
         parts: Sequence[str | Part],
@@ -214,7 +220,6 @@ class Chat(AsyncTurns):
         return given[0]
 
     def _send(self, asked: _Asked) -> Iterator[Event]:
-        self._cancel.clear()
         router = self._router(asked)
         request, dropped = self._request(router, asked)
         if dropped is not None:
@@ -225,7 +230,6 @@ class Chat(AsyncTurns):
         """Draw several answers from one prompt, keep the best."""
         if asked.make not in (None, "text") or not 1 <= count <= 64:
             raise UsageError(f"best_of is {count}: expected 1 to 64 answers, of text")
-        self._cancel.clear()
         drawn: list[tuple[Reply, Router]] = []
         left_out: TurnsDropped | None = None
         for i in range(count):
@@ -255,10 +259,8 @@ class Chat(AsyncTurns):
                 left_out = left_out or reply.dropped
                 if not wanted:
                     return replace(reply, calls=tuple(calls), dropped=left_out)
-                done = [call if call.error else box.run(call) for call in wanted]
+                done = self._ran(wanted, box)
                 calls += done
-                if self._cancel.is_set():
-                    raise IncompleteError("the turn was cancelled while a tool was running; ask again")
                 said = tuple(Text(told(call)) for call in done)
                 asked = replace(asked, message=Message("tool", said))
         except BaseException:
@@ -266,6 +268,16 @@ class Chat(AsyncTurns):
             raise
         finally:
             self._toolbox = None
+
+    def _ran(self, wanted: Sequence[ToolCall], box: Toolbox) -> list[ToolCall]:
+        """What the calls came to; after a cancel none is run."""
+        done: list[ToolCall] = []
+        for call in (*wanted, None):
+            if self._cancel.is_set():
+                raise IncompleteError("the turn was cancelled between its calls of tools; ask again")
+            if call is not None:
+                done.append(call if call.error else box.run(call))
+        return done
 
     def _round(self, asked: _Asked, box: Toolbox, *, last: bool) -> tuple[Reply, list[ToolCall]]:
         """One answer of the model, and the calls that it asks for."""

@@ -95,7 +95,9 @@ class Toolbox:
     def run(self, call: ToolCall) -> ToolCall:
         """The call with its result, or with what went wrong."""
         try:
-            return ToolCall(call.name, call.arguments, result=self._called(call))
+            ran = ToolCall(call.name, call.arguments, result=self._called(call))
+            told(ran)  # what the model cannot be told is the tool's error
+            return ran
         except Exception as error:  # whatever a tool raises is told, to the model and to the caller
             return ToolCall(call.name, call.arguments, error=f"{type(error).__name__}: {error}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -201,10 +201,24 @@ def test_a_listener_that_leaves_is_a_cancel() -> None:
 def test_cancelling_before_the_first_id_keeps_nothing() -> None:
     chat, _ = talk([5] * 10)
     stream = chat.send("hi")
-    original: Callable[[], None] = chat._cancel.clear
-    chat._cancel.clear = lambda: (original(), chat.cancel())[0]  # type: ignore[method-assign]
+    chat.cancel()
     assert [e.reason for e in stream if isinstance(e, Finished)] == ["cancelled"]
     assert chat.history == []
+
+
+def test_a_cancel_while_a_question_is_prepared_is_not_lost() -> None:
+    chat, _ = talk([5] * 10)
+    prepared = chat._asked
+
+    def cancelled(*asked: Any) -> Any:
+        chat.cancel()
+        return prepared(*asked)
+
+    chat._asked = cancelled  # type: ignore[method-assign]
+    assert [chat.ask("hi", best_of=n).finish_reason for n in (1, 2)] == ["cancelled"] * 2
+    assert (chat.history, chat.ask("hi").finish_reason) == ([], "cancelled")
+    del chat._asked
+    assert chat.ask("hi").finish_reason == "end"
 
 
 def test_an_edited_history_is_what_the_model_reads() -> None:

@@ -138,6 +138,22 @@ def test_a_cancel_while_a_tool_runs_ends_the_turn() -> None:
     assert chat.history == []
 
 
+@pytest.mark.parametrize("result", [{(1, 2): "x"}, "circular"])
+def test_a_result_that_cannot_be_told_is_an_error_of_its_tool(result: Any) -> None:
+    def odd() -> Any:
+        """Return what no JSON can hold."""
+        circle: list[Any] = []
+        circle.append(circle)
+        return circle if result == "circular" else result
+
+    chat, engine = talk('{"tool": "odd", "arguments": {}}', '{"answer": "sorry"}')
+    reply = chat.ask("go", tools=[odd])
+    assert reply.text == "sorry"
+    assert reply.calls[0].result is None
+    assert str(reply.calls[0].error).split(":")[0] in ("TypeError", "ValueError")
+    assert str(reply.calls[0].error) in read(engine)
+
+
 def test_an_answer_cut_off_is_an_error() -> None:
     chat, _ = talk('{"answer": "x"}')
     with pytest.raises(IncompleteError):
@@ -183,6 +199,21 @@ def test_a_model_that_calls_without_end_is_stopped() -> None:
     with pytest.raises(IncompleteError, match="more than 2"):
         chat.ask("go", tools=Toolbox([add], limit=2))
     assert chat.history == []
+
+
+def test_after_a_cancel_no_further_tool_runs() -> None:
+    ran: list[int] = []
+
+    def stop(n: int) -> None:
+        """Cancel."""
+        ran.append(n)
+        chat.cancel()
+
+    said = '[{"name": "stop", "arguments": {"n": 1}}, {"name": "stop", "arguments": {"n": 2}}]'
+    chat, _ = talk(said, "Done.", template=NATIVE_TEMPLATE)
+    with pytest.raises(IncompleteError, match="cancelled"):
+        chat.ask("go", tools=[stop])
+    assert (ran, chat.history) == ([1], [])
 
 
 def test_an_answer_that_is_json_but_no_call_is_an_answer() -> None:
