@@ -12,7 +12,6 @@ from __future__ import annotations
 import builtins
 import contextlib
 import itertools
-import pickle
 import signal
 import subprocess
 import threading
@@ -42,6 +41,7 @@ class Call:
         self.life = life
         self.inbox: SimpleQueue[Any] = SimpleQueue()
         self.over = False
+        self.in_tool = False  # the worker waits for what a tool comes to
 
     def answer(self) -> Accepted | Said | Wanted | Done | Failed:
         """The next frame; `Done` or `Failed` is the last.
@@ -54,15 +54,12 @@ class Call:
             if isinstance(frame, Warned):
                 warnings.warn(frame.text, _category(frame.category), stacklevel=3)
                 continue
+            self.over = frame is None or isinstance(frame, Done | Failed)
+            if self.over:
+                self.inbox.put(None)  # for a finalizer that waits for the end too: it may run anywhere
             if frame is None:
-                self.over = True
                 raise CrashError(f"{self.life.epitaph}. What was said before is kept: ask again")
-            self.over = isinstance(frame, Done | Failed)
             return cast("Accepted | Said | Wanted | Done | Failed", frame)
-
-    def forget(self) -> None:
-        """Further answers interest nobody."""
-        self.life.calls.pop(self.number, None)
 
 
 class Life:
@@ -83,11 +80,15 @@ class Life:
         self._words: deque[str] = deque(maxlen=_WORDS)
         self._stopped = False
         self._command, self._environment = children.command(WORKER), _quiet(children.environment(WORKER))
-        started: SimpleQueue[OSError | None] = SimpleQueue()
+        self._process: subprocess.Popen[bytes]  # once there is one
+        started: SimpleQueue[Exception | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._live, args=(started,), name="edge worker", daemon=True)
+        self._others: list[threading.Thread] = []
         self._thread.start()
         if (error := started.get()) is not None:
-            raise CrashError(f"no process can be started for the model: {error}; free memory and try again")
+            raise CrashError(
+                f"no process can be started for the model ({_told(error)}); free memory and try again"
+            ) from error
 
     @property
     def pid(self) -> int:
@@ -112,15 +113,15 @@ class Life:
         """Send without a call; to a dead worker, nothing."""
         self._outbox.put(frames.packed(value))
 
-    def reading(self) -> bool:
-        """Whether this is the thread that hears the worker; a finalizer may run anywhere."""
-        return threading.current_thread() is self._thread
+    def carrying(self) -> bool:
+        """Whether this is a thread that carries frames; a finalizer may run anywhere."""
+        return threading.current_thread() in (self._thread, *self._others)
 
     def stop(self) -> None:
         """End it, and wait until it has ended."""
         self._stopped = True
         self._outbox.put(None)
-        if self.reading():
+        if self.carrying():
             return
         self._thread.join(_PATIENCE)
         if self._thread.is_alive():
@@ -129,47 +130,52 @@ class Life:
 
     # --- the thread that reads --------------------------------------------------------------------
 
-    def _live(self, started: SimpleQueue[OSError | None]) -> None:
+    def _live(self, started: SimpleQueue[Exception | None]) -> None:
         try:
             process = self._process = subprocess.Popen(
                 self._command, env=self._environment, start_new_session=True,  # Ctrl-C reaches us alone
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
-        except OSError as error:
+        except Exception as error:  # hooks raise what they like, and somebody waits for this
             started.put(error)
             return
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        others = [
-            threading.Thread(target=_write, args=(process.stdin, self._outbox), daemon=True),
-            threading.Thread(target=_listen, args=(process.stderr, self._words), daemon=True),
-        ]
-        for thread in others:
+        try:
+            self._carry(process)
+            started.put(None)
+            self._read(cast(BinaryIO, process.stdout))
+        except Exception as error:  # whatever a worker that went wrong sent: its callers wait for its end
+            self._words.append(_told(error))
+            started.put(error)  # no thread could be started
+        finally:
+            process.kill()  # where it went on without making sense
+            self._die(self._buried(process))
+
+    def _carry(self, process: subprocess.Popen[bytes]) -> None:
+        for target, pipe, what in (
+            (_write, process.stdin, self._outbox), (_listen, process.stderr, self._words),
+        ):  # fmt: skip
+            thread = threading.Thread(target=target, args=(pipe, what), daemon=True)
             thread.start()
-        started.put(None)
-        self._read(cast(BinaryIO, process.stdout))
-        process.kill()  # where it went on without making sense
+            self._others.append(thread)
+
+    def _read(self, pipe: BinaryIO) -> None:
+        with contextlib.suppress(EOFError):
+            while True:
+                frame = frames.read(pipe)
+                call = self.calls.get(frame.call)
+                if call is not None:
+                    if isinstance(frame, Done | Failed):
+                        del self.calls[frame.call]
+                    call.inbox.put(frame)
+
+    def _buried(self, process: subprocess.Popen[bytes]) -> int:
+        """Its exit code, once its last words were heard."""
         code = process.wait()
         self._outbox.put(None)
         _close(process.stdout)
-        for thread in others:
+        for thread in self._others:
             thread.join(_LAST_WORDS)
-        self._die(code)
-
-    def _read(self, pipe: BinaryIO) -> None:
-        while True:
-            try:
-                frame = frames.read(pipe)
-            except (EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-                if not isinstance(error, EOFError):
-                    self._words.append(str(error))
-                return
-            call = self.calls.get(frame.call)
-            if call is not None:
-                if isinstance(frame, Done | Failed):
-                    call.forget()
-                call.inbox.put(frame)
+        return code
 
     def _die(self, code: int) -> None:
         if not self._stopped:
@@ -220,6 +226,10 @@ def _listen(pipe: Any, words: deque[str]) -> None:
 def _close(pipe: Any) -> None:
     with contextlib.suppress(OSError):  # what was not written yet has no reader
         pipe.close()
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:_LINE]
 
 
 def _epitaph(code: int, words: str) -> str:

@@ -1,6 +1,6 @@
 """What the two processes say to each other.
 
-Job: one small tuple per kind of frame. Every frame but `Cancel` belongs to a call, which has a number.
+Job: one small tuple per kind of frame. Every frame belongs to a call, which has a number.
 Ignorance: how a frame travels, who says it.
 """
 
@@ -70,9 +70,9 @@ class Do(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """Stop what a conversation is doing."""
+    """Stop what a conversation does for a call."""
 
-    talk: int
+    call: int
 
 
 class Ran(NamedTuple):

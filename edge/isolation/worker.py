@@ -75,11 +75,23 @@ class FarToolbox(Toolbox):
         return self.ran[-1]
 
 
+class FarChat(Chat):
+    """A turn of it begins where its call is read, in the order of frames: a cancel that comes right behind
+    is not forgotten when the call's thread gets to it."""
+
+    def begin(self) -> None:
+        """A turn was asked for."""
+        super()._begin()
+
+    def _begin(self) -> None:
+        """It has begun."""
+
+
 class Conversation:
     """One chat, as far as this worker has heard of it."""
 
     def __init__(self, model: Model) -> None:
-        self.chat: Chat = model.chat()
+        self.chat = FarChat(model.wiring)
         self._ledger = Ledger(1)
 
     def take(self, talk: Talk) -> None:
@@ -106,6 +118,7 @@ class Worker:
         self._source, self._sink = source, sink
         self._writing = threading.Lock()
         self._talks: dict[int, Conversation] = {}
+        self._calls: dict[int, Conversation] = {}  # that run, or wait for a thread
         self._waiting: dict[int, SimpleQueue[ToolCall]] = {}  # calls whose tool runs
         self._pool = ThreadPoolExecutor(_AT_ONCE, "edge call")
         self._serving = threading.local()
@@ -118,11 +131,13 @@ class Worker:
             while True:
                 frame = frames.read(self._source)
                 if isinstance(frame, Cancel):
-                    if (talk := self._talks.get(frame.talk)) is not None:
+                    if (talk := self._calls.get(frame.call)) is not None:
                         talk.chat.cancel()
                 elif isinstance(frame, Ran):
                     self._waiting[frame.call].put(frame.tool)
                 else:
+                    if isinstance(frame, Do) and frame.talk is not None:
+                        self._calls[frame.call] = self._begun(frame.talk)
                     self._pool.submit(self._do, frame)
 
     def finish(self) -> None:
@@ -148,9 +163,13 @@ class Worker:
             elif frame.talk is None:
                 value = getattr(self._model, frame.method)(*frame.arguments, **frame.keywords)
             else:
-                talk = self._talk(frame.talk)
-                told = partial(talk.told, frame.said)
-                value = self._converse(frame, talk)
+                talk = self._calls[frame.call]
+                try:
+                    talk.take(frame.talk)
+                    told = partial(talk.told, frame.said)
+                    value = self._converse(frame, talk)
+                finally:
+                    del self._calls[frame.call]  # before its end is told: the next may follow
             self._tell(Done(frame.call, value, told()))
         except BaseException as error:
             self._tell(Failed(frame.call, _portable(error), told()))
@@ -159,13 +178,13 @@ class Worker:
         self._model = model = open_model(frame.name, engine=frame.options)
         return Loaded(model.manifest, model.reads, model.makes, model.exact)
 
-    def _talk(self, told: Talk) -> Conversation:
+    def _begun(self, told: Talk) -> Conversation:
         for number in told.forgotten:
             self._talks.pop(number, None)
         if told.fresh or told.number not in self._talks:
             self._talks[told.number] = Conversation(self._model)
         talk = self._talks[told.number]
-        talk.take(told)
+        talk.chat.begin()
         return talk
 
     def _converse(self, frame: Do, talk: Conversation) -> Any:

@@ -150,6 +150,25 @@ def test_leaving_the_loop_ends_the_reply_and_keeps_what_was_said(model: edge.Mod
     assert chat.ask("and?", sampling=SHORT).usage.cached_tokens > 0
 
 
+def test_a_reply_dropped_after_the_next_began_leaves_that_and_the_history_alone(model: edge.Model) -> None:
+    chat = model.chat()
+    events = chat.send("A", sampling=LONG)
+    first = next(events)
+    events = chat.send("B", sampling=SHORT)  # the first reply is dropped now
+    finished = list(events)[-1]
+    assert isinstance(finished, edge.Finished)
+    assert finished.reason != "cancelled"
+    events = chat.send("C", sampling=LONG)
+    next(events)
+    chat.ask("D", sampling=SHORT)
+    before = words(chat)
+    del events
+    assert words(chat) == before
+    assert [said for role, said in before if role == "user"] == ["A", "B", "C", "D"]
+    assert before[1][1].startswith(first.text)  # type: ignore[union-attr]
+    assert chat.ask("and?", sampling=SHORT).usage.cached_tokens > 0
+
+
 def test_a_warning_of_the_worker_is_a_warning_here(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
