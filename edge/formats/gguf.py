@@ -152,7 +152,7 @@ class _Cursor:
             self.fail(f"{what} is not UTF-8 ({error.reason} at byte {error.start} of {length})")
 
     def strings(self, count: int, what: str) -> list[str]:
-        """As many calls of `string`, ten times as fast: vocabularies have hundreds of thousands."""
+        """As many calls of `string`, in one loop: vocabularies have hundreds of thousands."""
         read, length_of, found = self.file.read, struct.Struct("<Q").unpack, list[str]()
         for _ in range(self.fits(count, 8, f"strings of {what}")):
             try:
