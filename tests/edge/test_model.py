@@ -200,7 +200,7 @@ def test_a_model_of_a_long_context_opens_with_a_shorter_one_until_it_is_asked_fo
     for asked, expected in ((None, 2048), (3000, 3000)):
         with edge.load(bundle, engine=EngineOptions(context_length=asked, threads=1)) as model:
             assert model.engine.context_length == expected
-    assert edge.fit(bundle).context_length == 2048
+    assert edge.fit(bundle).context == 2048
 
 
 def test_the_context_is_the_models_own_unless_less_is_asked_for(tiny_bundle: Path) -> None:
