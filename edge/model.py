@@ -155,7 +155,7 @@ def _load_gguf(path: Path, options: EngineOptions) -> Model:
             "out for it; take a chat model, or quantize the checkpoint with a chat_template.jinja beside it"
         )
     encoders = _encoders(options.mmproj) or projectors.beside(path, header)
-    native = LlamaCppEngine(path, options)
+    native = LlamaCppEngine(path, options, header)
     try:
         media = _kept("media", options)
         read = _readers(encoders, native, MediaCache(*media))

@@ -48,8 +48,10 @@ class LlamaCppEngine:
 
     name = "llama_cpp"
 
-    def __init__(self, path: str | Path, options: EngineOptions | None = None) -> None:
-        """Load a .gguf file, and the options' LoRA adapters over it.
+    def __init__(
+        self, path: str | Path, options: EngineOptions | None = None, header: GgufHeader | None = None
+    ) -> None:
+        """Load a .gguf file, and the options' LoRA adapters over it; its header, where it was read before.
 
         Raises:
             IntegrityError: a file is no sound GGUF, or no adapter.
@@ -58,7 +60,7 @@ class LlamaCppEngine:
         """
         chosen = options or EngineOptions()
         path = Path(path)
-        header = read_header(path)
+        header = header or read_header(path)
         self.sequences = max(1, chosen.sequences)
         wanted = lora.checked(chosen.adapters, header)
         self.context_length = room.context_of(header, chosen.context_length)
