@@ -156,8 +156,10 @@ def piped() -> str:
     if sys.stdin is None or sys.stdin.isatty():
         return ""
     try:
-        return sys.stdin.read().strip()
-    except UnicodeDecodeError as error:
+        text = sys.stdin.read().strip()
+        text.encode()  # where the locale is plain C, what is no text comes as lone surrogates
+        return text
+    except UnicodeError as error:
         raise UsageError(
             "what was piped in is not text in UTF-8: give a picture by --image PATH, a sound by --audio, "
             "a clip by --video"

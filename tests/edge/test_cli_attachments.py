@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
 
-from edge.cli import attachments
+from edge.cli import attachments, run
 from edge.cli.wording import worded
 from edge.errors import NotFoundError, UsageError
 from edge.messages import Audio, Image, Part, Text, Video
@@ -109,3 +111,14 @@ def test_a_question_about_a_picture_keeps_its_words() -> None:
 
 def test_a_model_without_wordings_gets_the_words_as_they_are() -> None:
     assert worded({}, [Text("a red circle")], "image") == ([Text("a red circle")], "")
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # the latter in the plain C locale
+def test_bytes_that_are_piped_in_are_told_from_text(errors: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for held, text in ((b"\x89PNG\r\n\x1a\n", None), ("grüß dich\n".encode(), "grüß dich")):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(held), "utf-8", errors))
+        if text is None:
+            with pytest.raises(UsageError, match="--image PATH"):
+                run.piped()
+        else:
+            assert run.piped() == text
