@@ -272,11 +272,11 @@ class Chat(AsyncTurns):
     def _ran(self, wanted: Sequence[ToolCall], box: Toolbox) -> list[ToolCall]:
         """What the calls came to; after a cancel none is run."""
         done: list[ToolCall] = []
-        for call in (*wanted, None):
-            if self._cancel.is_set():
-                raise IncompleteError("the turn was cancelled between its calls of tools; ask again")
-            if call is not None:
+        for call in wanted:
+            if not self._cancel.is_set():
                 done.append(call if call.error else box.run(call))
+        if self._cancel.is_set():
+            raise IncompleteError("the turn was cancelled between its calls of tools; ask again")
         return done
 
     def _round(self, asked: _Asked, box: Toolbox, *, last: bool) -> tuple[Reply, list[ToolCall]]:

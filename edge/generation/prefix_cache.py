@@ -73,6 +73,8 @@ class PrefixCache:
         Always fewer than `wanted`, so that there is something to feed. `held` is what the sequence holds now.
         `cut` gives a length that an engine can go back to, not more than the one it is given.
 
+        Raises:
+            EngineError: the engine is closed, where a kept state was to come back.
         """
         held = held[: engine.length(sequence)]  # less, where a call failed
         common = common_prefix(held, wanted)
@@ -83,9 +85,7 @@ class PrefixCache:
         if found is not None:
             common = common_prefix(found.keys, wanted) if self._restored(engine, found, sequence) else 0
         common = cut(min(common, len(wanted) - 1))
-        with contextlib.suppress(
-            EngineError
-        ):  # a model that cannot go back there says by its length what is left
+        with contextlib.suppress(EngineError):  # it says by its length what is left
             engine.truncate(common, sequence=sequence)
         return min(common, engine.length(sequence))
 

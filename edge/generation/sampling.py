@@ -100,14 +100,17 @@ def top_p(weights: Floats, p: float) -> Floats:
 def reach(values: Floats, goal: float) -> int:
     """The first index whose running sum passes `goal`, else the last; two levels: long cumsums are slow."""
     if len(values) <= _FEW:
-        return min(
-            int(np.searchsorted(np.cumsum(values, dtype=np.float64), goal, side="right")), len(values) - 1
-        )
+        return _passing(np.cumsum(values, dtype=np.float64), goal)
     sums = np.cumsum(np.add.reduceat(values, np.arange(0, len(values), _BLOCK), dtype=np.float64))
-    block = min(int(np.searchsorted(sums, goal, side="right")), len(sums) - 1)
+    block = _passing(sums, goal)
     inside = np.cumsum(values[block * _BLOCK : (block + 1) * _BLOCK], dtype=np.float64)
     before = float(sums[block - 1]) if block else 0.0
-    return block * _BLOCK + min(int(np.searchsorted(inside, goal - before, side="right")), len(inside) - 1)
+    return block * _BLOCK + _passing(inside, goal - before)
+
+
+def _passing(sums: NDArray[np.float64], goal: float) -> int:
+    """The first of some rising sums that passes `goal`, else the last."""
+    return min(int(np.searchsorted(sums, goal, side="right")), len(sums) - 1)
 
 
 def checked(options: SamplingOptions) -> SamplingOptions:

@@ -27,9 +27,7 @@ class Line:
         self.cached_tokens: int | None = None  # of them, in the slot when the line first got one
         self.kept = kept
         self.guesses: tuple[int, ...] = ()  # ids that may follow: their logits are welcome, too
-        self.logits: Logits | None = (
-            None  # (rows, vocab), once they are there: after the last id and the guesses
-        )
+        self.logits: Logits | None = None  # (rows, vocab): after the last id, and after each guess
         self.seconds = 0.0  # of the call that made them
         self.over = False  # nobody asks any more
         self.slot: Slot | None = None
