@@ -170,7 +170,7 @@ def _load_gguf(path: Path, options: EngineOptions) -> Model:
 
 
 def _encoders(path: str | Path | None) -> Mmproj | None:
-    return None if path is None else mmproj.read(Path(path).expanduser())
+    return None if path is None else mmproj.read(store.at_home(path))
 
 
 def _readers(encoders: Mmproj | None, native: Native, cache: MediaCache) -> tuple[Reader, ...]:

@@ -25,13 +25,21 @@ def how_to_install() -> str:
     return f"mkdir -p {folders()[0]} && edge quantize models/weights/pico -o {folders()[0] / 'pico'}"
 
 
+def at_home(path: str | Path) -> Path:
+    """With ~ as the home folder, where there is such a person."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def find(name: str | Path) -> Path:
     """An existing path as it is, else the bundle of that name.
 
     Raises:
         NotFoundError: neither exists.
     """
-    path = Path(name).expanduser()
+    path = at_home(name)
     if str(name) and "\0" not in str(name) and path.exists():
         return path
     plain = str(name) not in ("", ".", "..") and not set(str(name)) & set("/\\\0")

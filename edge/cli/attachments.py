@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from edge.errors import NotFoundError, UsageError
 from edge.media import endings
 from edge.messages import Audio, Image, Part, Text, Video
+from edge.store import at_home
 
 _ENDING = "(?:" + "|".join(re.escape(e) for e in endings.ALL) + ")"
 # 'quoted path.png' (a shell writes ' as '\''), "quoted path.png", or a bare word with escaped spaces, then an
@@ -124,14 +125,6 @@ def _plain(path: str) -> Path:
     if path.lower().startswith("file:"):
         return Path(unquote(urlsplit(path).path))
     return at_home(path)
-
-
-def at_home(path: str) -> Path:
-    """With ~ as the home folder, where there is such a person."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(path)
 
 
 def _is_file(path: Path) -> bool:

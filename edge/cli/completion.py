@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.cli.attachments import at_home
 from edge.cli.settings import NAMES, NUMBERS, SWITCHES
 from edge.media import endings
+from edge.store import at_home
 
 MOST = 200  # names of a folder that are offered
 _WORD = re.compile(r"(?:\\.|[^\s\\])*$")  # the last word, as a shell escapes spaces

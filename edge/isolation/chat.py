@@ -39,6 +39,7 @@ from edge.isolation.protocol import (
 from edge.isolation.supervisor import Supervisor
 from edge.messages import Message, Part, Text, as_part
 from edge.options import SamplingOptions
+from edge.store import at_home
 from edge.tools import Toolbox
 
 
@@ -279,5 +280,5 @@ def _absolute(part: Any) -> Any:
     """A part whose file is found from anywhere: the worker stays where it was started."""
     source = None if isinstance(part, Text) else getattr(part, "source", None)
     if isinstance(source, str | Path) and str(source):
-        return replace(part, source=os.path.abspath(Path(source).expanduser()))
+        return replace(part, source=os.path.abspath(at_home(source)))
     return part

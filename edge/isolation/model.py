@@ -19,6 +19,7 @@ from edge.events import Score
 from edge.isolation.chat import IsolatedChat
 from edge.isolation.supervisor import Supervisor
 from edge.options import Adapter, EngineOptions, SamplingOptions
+from edge.store import at_home
 from edge.tasks import Tasks
 from edge.vocabulary import Vocabulary
 
@@ -110,7 +111,7 @@ class IsolatedModel(Tasks):
 
 def _absolute(name: str | Path) -> str:
     """A path as it is found from anywhere, now and at the next start; a name stays a name."""
-    path = Path(name).expanduser()
+    path = at_home(name)
     return os.path.abspath(path) if str(name) and "\0" not in str(name) and path.exists() else str(name)
 
 

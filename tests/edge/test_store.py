@@ -59,3 +59,8 @@ def test_a_name_never_walks_out_of_its_folder(home: Path, name: str) -> None:
     bundle(home / "home" / "bundles" / "pico")
     with pytest.raises(NotFoundError):
         store.find(name)
+
+
+def test_a_home_of_nobody_is_a_name_that_is_nowhere() -> None:
+    with pytest.raises(NotFoundError, match="~nobodyatall/model"):
+        store.find("~nobodyatall/model")
