@@ -14,7 +14,7 @@ from pathlib import Path
 from edge.errors import EdgeError, NotFoundError
 
 
-def write_bytes(path: str | Path, *pieces: bytes, mode: int | None = None) -> Path:
+def write_bytes(path: str | Path, *pieces: bytes | memoryview, mode: int | None = None) -> Path:
     """Put the pieces, one after another, at `path`; a kill or a full disk leaves what was there before.
 
     `mode`: its permissions; None = those of the file that is replaced, else of any new one.
@@ -36,7 +36,7 @@ def write_bytes(path: str | Path, *pieces: bytes, mode: int | None = None) -> Pa
         ) from error
 
 
-def _replace(target: Path, pieces: Sequence[bytes], mode: int | None) -> Path:
+def _replace(target: Path, pieces: Sequence[bytes | memoryview], mode: int | None) -> Path:
     handle, name = tempfile.mkstemp(prefix=f".{target.name[:80]}.", suffix=".part", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:

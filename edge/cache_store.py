@@ -113,7 +113,9 @@ class CacheStore:
                 os.utime(self._path(name))
         return found
 
-    def write(self, name: str, head: bytes, body: bytes, *, instead_of: str | None = None) -> bool:
+    def write(
+        self, name: str, head: bytes, body: bytes | memoryview, *, instead_of: str | None = None
+    ) -> bool:
         """Keep it, soon: another thread writes. False where it is not kept: too large, or too much waits."""
         size = _FRONT.size + len(head) + len(body)
         with self._lock:
@@ -162,7 +164,9 @@ class CacheStore:
             return None
         return head, body
 
-    def _write(self, name: str, head: bytes, body: bytes, size: int, instead_of: str | None) -> None:
+    def _write(
+        self, name: str, head: bytes, body: bytes | memoryview, size: int, instead_of: str | None
+    ) -> None:
         try:
             key = self._own_key(make=True)
             if key is None or shutil.disk_usage(self.folder).free < size + _SPARE:
@@ -235,7 +239,7 @@ def allowed(limit: int | None) -> int:
     return 0 if os.environ.get("EDGE_NO_CACHE", "0") not in ("", "0") else MOST_BYTES
 
 
-def _seal(key: bytes, about: bytes, data: bytes) -> bytes:
+def _seal(key: bytes, about: bytes, data: bytes | memoryview) -> bytes:
     """HMAC-SHA-256 of data that belongs to something (RFC 2104)."""
     made = hmac.new(key, len(about).to_bytes(8, "little") + about, hashlib.sha256)
     made.update(data)

@@ -56,9 +56,9 @@ def drawn(bank: str, number: int, corpus: Path, split: Split = "train") -> list[
     return [scene.draw(np.random.default_rng(seed), SIDE) for scene in scenes]
 
 
-def pictures(chunk: int, bank: str, corpus: Path) -> list[list[NDArray[np.uint8]]]:
-    """Items CHUNK * chunk and following."""
-    return [drawn(bank, CHUNK * chunk + i, corpus) for i in range(CHUNK)]
+def pictures(chunk: int, bank: str, corpus: Path, first: int) -> list[list[NDArray[np.uint8]]]:
+    """Items first + CHUNK * chunk and following."""
+    return [drawn(bank, first + CHUNK * chunk + i, corpus) for i in range(CHUNK)]
 
 
 def heard(bank: str, number: int, corpus: Path, split: Split = "train") -> Heard:
@@ -77,8 +77,8 @@ def heard(bank: str, number: int, corpus: Path, split: Split = "train") -> Heard
     return Heard(text, mel, unknown if phonemes is None else stretched(phonemes, mel.shape[1]))
 
 
-def sounds(chunk: int, bank: str, corpus: Path) -> list[Heard]:
-    return [heard(bank, CHUNK * chunk + i, corpus) for i in range(CHUNK)]
+def sounds(chunk: int, bank: str, corpus: Path, first: int) -> list[Heard]:
+    return [heard(bank, first + CHUNK * chunk + i, corpus) for i in range(CHUNK)]
 
 
 def encode_pictures(codec: ImageCodec, chunk: list[list[NDArray[np.uint8]]]) -> list[NDArray[np.uint16]]:
@@ -89,25 +89,27 @@ def encode_pictures(codec: ImageCodec, chunk: list[list[NDArray[np.uint8]]]) -> 
     return [codes[end - len(item) : end] for end, item in zip(ends, chunk, strict=True)]
 
 
-def build_pictures(runs: Path, bank: str, count: int, corpus: Path, workers: int) -> None:
+def build_pictures(runs: Path, bank: str, first: int, count: int, corpus: Path, workers: int) -> None:
     codec = load_image_codec(runs)
     rows: list[NDArray[np.uint16]] = []
-    for number, chunk in _chunks(partial(pictures, bank=bank, corpus=corpus), count, workers):
+    for number, chunk in _chunks(partial(pictures, bank=bank, corpus=corpus, first=first), count, workers):
         rows += encode_pictures(codec, chunk)
         _tell(bank, number)
     lengths = np.array([len(r) for r in rows[:count]], np.int32)
-    np.savez(runs / "banks" / f"{bank}.npz", lengths=lengths, codes=np.concatenate(rows[:count]))
+    codes = np.concatenate(rows[:count])
+    np.savez(runs / "banks" / f"{bank}.npz", first=first, lengths=lengths, codes=codes)
 
 
-def build_sounds(runs: Path, bank: str, count: int, corpus: Path, workers: int) -> None:
+def build_sounds(runs: Path, bank: str, first: int, count: int, corpus: Path, workers: int) -> None:
     codec: AudioCodec = load_audio_codec(runs)
     made: list[tuple[Heard, NDArray[np.uint16]]] = []
-    for number, chunk in _chunks(partial(sounds, bank=bank, corpus=corpus), count, workers):
+    for number, chunk in _chunks(partial(sounds, bank=bank, corpus=corpus, first=first), count, workers):
         made += [(h, codec.encode(torch.from_numpy(h.mel)[None])[0].numpy().astype(np.uint16)) for h in chunk]
         _tell(bank, number)
     made = made[:count]
     np.savez(
         runs / "banks" / f"{bank}.npz",
+        first=first,
         texts=np.array([h.text for h, _ in made]),
         lengths=np.array([len(c) for _, c in made], np.int32),
         codes=np.concatenate([c for _, c in made]),
@@ -128,6 +130,9 @@ def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__)
     parse.add_argument("bank", choices=[*PICTURES, "edits", "comparisons", "clips", *SOUNDS])
     parse.add_argument("--count", type=int, required=True)
+    parse.add_argument(
+        "--first", type=int, default=0, help="number of the first item: a run that goes on sees others"
+    )
     parse.add_argument("--corpus", type=Path, required=True)
     parse.add_argument("--runs", type=Path, default=Path("runs"))
     parse.add_argument("--workers", type=int, default=0)
@@ -135,7 +140,7 @@ def main() -> None:
     torch.set_num_threads(1)
     (args.runs / "banks").mkdir(parents=True, exist_ok=True)
     build = build_sounds if args.bank in SOUNDS else build_pictures
-    build(args.runs, args.bank, args.count, args.corpus, args.workers)
+    build(args.runs, args.bank, args.first, args.count, args.corpus, args.workers)
 
 
 if __name__ == "__main__":

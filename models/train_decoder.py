@@ -9,6 +9,7 @@ Every conversation starts at position 0, as it does when it is used; there is no
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Iterator
 from functools import cache, partial
@@ -71,13 +72,14 @@ class Naming(nn.Module):
 
 
 @cache
-def writer(runs: Path, corpus: Path, *, fresh: bool) -> Writer:
-    """One per process; `fresh`: media are made and encoded as rows need them, and no bank is read."""
+def writer(runs: Path, corpus: Path, *, fresh: bool, shares: str) -> Writer:
+    """One per process; `fresh`: media are made and encoded as rows need them, and no bank is read; `shares` as JSON."""
     banks: Source = Banks(runs / "banks")
     if fresh:
         torch.set_num_threads(1)
         banks = FreshBanks("train", corpus, load_image_codec(runs), load_audio_codec(runs))
-    return Writer(Tokenizer.from_file(str(runs / "tokenizer/tokenizer.json")), Desk(banks, corpus))
+    tokenizer = Tokenizer.from_file(str(runs / "tokenizer/tokenizer.json"))
+    return Writer(tokenizer, Desk(banks, corpus), json.loads(shares))
 
 
 def group(
@@ -90,13 +92,14 @@ def group(
     seed: int = 11,
     begin: float = 0.0,
     fresh: bool = False,
+    shares: str = "{}",
 ) -> list[Batch]:
     """Batches of about `tokens` ids for GROUP steps or so; the same for the same number.
 
     `begin` in 0..1 is where in the curriculum the first group stands.
     """
     rng = np.random.default_rng((seed, number))
-    write = writer(runs, corpus, fresh=fresh)
+    write = writer(runs, corpus, fresh=fresh, shares=shares)
     progress = min(1.0, begin + (1 - begin) * number / groups)
     rows = [write.row(rng, progress) for _ in range(GROUP * tokens // _TYPICAL)]
     by_length = sorted(rows, key=lambda row: len(row.ids))
@@ -170,6 +173,9 @@ def main() -> None:
     parse.add_argument(
         "--float32", action="store_true", help="no bfloat16: faster where the processor has none"
     )
+    parse.add_argument(
+        "--shares", default="{}", help="of the rows, by task, instead of the table's: '{\"talk\": 0.3}'"
+    )
     args = parse.parse_args()
     torch.set_num_threads(args.threads)
     seed_everything(0)
@@ -186,7 +192,7 @@ def main() -> None:
     run.resume(both, opt)
     make = partial(
         group, runs=args.runs, corpus=args.corpus, tokens=args.tokens, groups=max(1, args.steps // GROUP),
-        seed=args.seed, begin=LATE if args.start else 0.0, fresh=args.fresh,
+        seed=args.seed, begin=LATE if args.start else 0.0, fresh=args.fresh, shares=args.shares,
     )  # fmt: skip
     seen, means = 0, {}
     stop = time.monotonic() + 60 * args.minutes

@@ -112,9 +112,9 @@ class FakeEngine:
         """The items as text."""
         return repr(self.held[sequence]).encode()
 
-    def restore(self, saved: bytes, *, sequence: int = 0) -> None:
+    def restore(self, saved: bytes | memoryview, *, sequence: int = 0) -> None:
         """The items again."""
-        self.held[sequence] = ast.literal_eval(saved.decode())
+        self.held[sequence] = ast.literal_eval(bytes(saved).decode())
 
     def close(self) -> None:
         """Remember that it was asked."""

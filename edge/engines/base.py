@@ -95,7 +95,7 @@ class Engine(Protocol):
     def save(self, *, sequence: int = 0) -> bytes:
         """What a sequence holds, for `restore`."""
 
-    def restore(self, saved: bytes, *, sequence: int = 0) -> None:
+    def restore(self, saved: bytes | memoryview, *, sequence: int = 0) -> None:
         """Hold what an engine of the same model saved, instead of what is held now.
 
         Raises:

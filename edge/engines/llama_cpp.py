@@ -192,7 +192,7 @@ class LlamaCppEngine:
         return state.framed(self._model_key, self._lengths[sequence], payload)
 
     @one_at_a_time
-    def restore(self, saved: bytes, *, sequence: int = 0) -> None:
+    def restore(self, saved: bytes | memoryview, *, sequence: int = 0) -> None:
         """Hold what was saved, instead of what is held now."""
         self._alive(sequence)
         self._clear(sequence)

@@ -123,7 +123,7 @@ class OnnxEngine:
         return state.framed(self._model, length, b"".join(held))
 
     @one_at_a_time
-    def restore(self, saved: bytes, *, sequence: int = 0) -> None:
+    def restore(self, saved: bytes | memoryview, *, sequence: int = 0) -> None:
         """Hold what was saved, instead of what is held now."""
         self._alive(sequence)
         self._lengths[sequence] = 0

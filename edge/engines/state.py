@@ -20,13 +20,13 @@ def framed(model: str, tokens: int, payload: bytes) -> bytes:
     return _HEAD.pack(_MAGIC, _digest(model.encode()), _digest(payload), tokens) + payload
 
 
-def opened(model: str, state: bytes, most: int) -> tuple[int, memoryview]:
+def opened(model: str, state: bytes | memoryview, most: int) -> tuple[int, memoryview]:
     """Tokens and payload.
 
     Raises:
         EngineError: not a state, of another model, damaged, or of more than `most` tokens.
     """
-    if len(state) < _HEAD.size or not state.startswith(_MAGIC):
+    if len(state) < _HEAD.size or state[: len(_MAGIC)] != _MAGIC:
         raise EngineError("this is no saved sequence; feed the text again")
     _, whose, digest, tokens = _HEAD.unpack_from(state)
     payload = memoryview(state)[_HEAD.size :]

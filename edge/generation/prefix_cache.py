@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import mmap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,13 +39,20 @@ class Saved:
     """One sequence: its keys, its state as the engine wrote it, and what its last token scored."""
 
     keys: tuple[Key, ...]
-    state: bytes
+    state: memoryview
     proof: tuple[tuple[int, float], ...]  # the likeliest ids and their logits, the likeliest first
 
     @property
     def name(self) -> str:
         """One for equal keys."""
         return hashlib.sha256(json.dumps(self.keys).encode()).hexdigest()[:32]
+
+
+def in_own_pages(state: bytes) -> memoryview:
+    """A copy that goes back to the system as a whole; on the heap, among all else, large values leave holes."""
+    pages = mmap.mmap(-1, max(1, len(state)), access=mmap.ACCESS_COPY)
+    pages[: len(state)] = state
+    return memoryview(pages)[: len(state)].toreadonly()
 
 
 class PrefixCache:
@@ -134,7 +142,7 @@ class PrefixCache:
             return None
         best = np.argsort(-logits, kind="stable")[:_PROVEN]
         proof = tuple((int(i), float(logits[i])) for i in best)
-        return Saved(tuple(held), state, proof) if np.isfinite(logits[best]).all() else None
+        return Saved(tuple(held), in_own_pages(state), proof) if np.isfinite(logits[best]).all() else None
 
     # --- bringing back ----------------------------------------------------------------------------
 
@@ -196,7 +204,7 @@ class PrefixCache:
             return None
         facts: dict[str, Any] = json.loads(found[0])
         proof = tuple((int(i), float(value)) for i, value in facts["proof"])
-        return Saved(_unpacked(facts["keys"]), found[1], proof)
+        return Saved(_unpacked(facts["keys"]), in_own_pages(found[1]), proof)
 
     def _forget_file(self, name: str) -> None:
         self._files.pop(name, None)

@@ -53,12 +53,13 @@ class Source(Protocol):
 
 
 class Bank:
-    """Items of codes: one sound, one picture, or several pictures each."""
+    """Items of codes: one sound, one picture, or several pictures each; numbered from `first`, which a file without it has at 0."""
 
     def __init__(self, path: Path) -> None:
         stored = np.load(path, allow_pickle=False)
         self._arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in stored.files}
         self._ends = np.cumsum(self._arrays["lengths"])
+        self.first = int(self._arrays.get("first", 0))
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -71,18 +72,19 @@ class Bank:
         known = "phonemes" in self._arrays
         return Sound(
             number,
-            str(self._arrays["texts"][number]),
+            str(self._arrays["texts"][number - self.first]),
             self.codes(number),
             self._of("phonemes", number) if known else None,
         )
 
     def any(self, rng: np.random.Generator) -> int:
         """The number of a random item."""
-        return int(rng.integers(len(self)))
+        return self.first + int(rng.integers(len(self)))
 
     def _of(self, name: str, number: int) -> NDArray[Any]:
-        end = int(self._ends[number])
-        return self._arrays[name][end - int(self._arrays["lengths"][number]) : end]
+        at = number - self.first
+        end = int(self._ends[at])
+        return self._arrays[name][end - int(self._arrays["lengths"][at]) : end]
 
 
 class Banks:

@@ -5,7 +5,7 @@ Job: choose tasks by their shares, one or several to a row. Ignorance: what a ta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -75,8 +75,17 @@ _ALONE = ("prose",)
 class Writer:
     """Writes random rows; `progress` in 0..1 says how far training has come."""
 
-    def __init__(self, tokenizer: Tokenizer, desk: Desk) -> None:
+    def __init__(self, tokenizer: Tokenizer, desk: Desk, shares: Mapping[str, float] | None = None) -> None:
+        """`shares` by name stand for the table's, from first to last; the others stay as they are.
+
+        Raises:
+            KeyError: no task has that name.
+        """
         self.desk = desk
+        chosen = {
+            name: TASKS[name]._replace(early=share, late=share) for name, share in (shares or {}).items()
+        }
+        self._tasks = TASKS | chosen
         self._encode = lru_cache(200_000)(self._encoded)
         self._tokenizer = tokenizer
 
@@ -86,8 +95,8 @@ class Writer:
     def row(self, rng: np.random.Generator, progress: float) -> Row:
         """One task, and later in training more often several in a row; at most LONGEST ids."""
         row = Row(self._encode)
-        names = list(TASKS)
-        shares = np.array([s.early + (s.late - s.early) * progress for s in TASKS.values()])
+        names = list(self._tasks)
+        shares = np.array([s.early + (s.late - s.early) * progress for s in self._tasks.values()])
         more = 1.0
         while rng.random() < more and len(row.ids) < LONGEST - _ROOM:
             name = names[int(rng.choice(len(names), p=shares / shares.sum()))]

@@ -115,3 +115,18 @@ def test_the_mixture_is_seeded_bounded_and_grows_longer(desk) -> None:  # type: 
     assert np.mean(late) > np.mean(early)
     again = writer.row(np.random.default_rng(3), 0.5)
     assert again.weights == writer.row(np.random.default_rng(3), 0.5).weights
+
+
+def test_shares_of_a_run_stand_for_the_tables(desk) -> None:  # type: ignore[no-untyped-def]
+    from tokenizers import Tokenizer
+
+    from models.data.documents import TASKS, Writer
+
+    tokenizer = Tokenizer.from_file(str(TOKENIZER))
+    writer = Writer(tokenizer, desk, dict.fromkeys(TASKS, 0.0) | {"read emoji": 1.0})
+    for seed in range(20):
+        ids = writer.row(np.random.default_rng(seed), 0.9).ids
+        assert SPECIAL["img"] in ids
+        assert SPECIAL["aud"] not in ids
+    with pytest.raises(KeyError):
+        Writer(tokenizer, desk, {"juggle": 1.0})
