@@ -60,7 +60,7 @@ def cli_help() -> str:
     """`edge --help`, then the help of every verb."""
     from typer.testing import CliRunner
 
-    from edge.cli import main as cli
+    from edge.cli import verbs as cli
 
     runner, pieces = CliRunner(), []
     for verb in ([], *([name] for name in verbs())):
@@ -74,7 +74,7 @@ def cli_help() -> str:
 
 def verbs() -> list[str]:
     """Every verb of the installed command."""
-    from edge.cli import main as cli
+    from edge.cli import verbs as cli
 
     return [*cli.VERBS, *sorted(cli.plugins())]
 

@@ -137,6 +137,8 @@ def main() -> None:
     parse.add_argument("--runs", type=Path, default=Path("runs"))
     parse.add_argument("--workers", type=int, default=0)
     args = parse.parse_args()
+    if args.bank == "scenes" and args.first:
+        parse.error(f"scenes begin at 0: spoken questions are about the first {items.ASKABLE}")
     torch.set_num_threads(1)
     (args.runs / "banks").mkdir(parents=True, exist_ok=True)
     build = build_sounds if args.bank in SOUNDS else build_pictures

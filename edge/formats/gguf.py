@@ -8,6 +8,7 @@ Source of the format: ggml docs/gguf.md and gguf.cpp (llama.cpp, as bundled in l
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ _SCALARS: dict[int, tuple[str, str]] = {
     6: ("f32", "f"), 7: ("bool", "B"), 10: ("u64", "Q"), 11: ("i64", "q"), 12: ("f64", "d"),
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
+_WINDOW = 1 << 18  # bytes that are read at once of an array of strings
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 
 
@@ -152,17 +154,23 @@ class _Cursor:
             self.fail(f"{what} is not UTF-8 ({error.reason} at byte {error.start} of {length})")
 
     def strings(self, count: int, what: str) -> list[str]:
-        """As many calls of `string`, in one loop: vocabularies have hundreds of thousands."""
-        read, length_of, found = self.file.read, struct.Struct("<Q").unpack, list[str]()
-        for _ in range(self.fits(count, 8, f"strings of {what}")):
-            try:
-                (length,) = length_of(read(8))
-                if self.at + 8 + length > self.size or len(data := read(length)) != length:
-                    raise ValueError("it ends early")
-                found.append(data.decode())
-                self.at += 8 + length
-            except (ValueError, struct.error):  # once more, to be told what is wrong
-                self.file.seek(self.at)
+        """As many calls of `string`, a window of bytes at a time: vocabularies have hundreds of thousands."""
+        length_at, found = struct.Struct("<Q").unpack_from, list[str]()
+        self.fits(count, 8, f"strings of {what}")
+        while len(found) < count:
+            window, at = self.file.read(_WINDOW), 0
+            with contextlib.suppress(
+                struct.error, UnicodeDecodeError
+            ):  # its end; what is wrong is told below
+                while len(found) < count:
+                    end = at + 8 + length_at(window, at)[0]
+                    if end > len(window):
+                        break
+                    found.append(window[at + 8 : end].decode())
+                    at = end
+            self.at += at
+            self.file.seek(self.at)
+            if not at and len(found) < count:  # longer than a window, or wrong
                 found.append(self.string(self.size, what))
         return found
 
@@ -285,13 +293,13 @@ def _check_tokenizer(cursor: _Cursor, header: GgufHeader) -> None:
     tokens = metadata.get("tokenizer.ggml.tokens")
     if tokens is None:
         return
-    if not isinstance(tokens, list) or not all(isinstance(t, str) for t in tokens):
+    if not _array_of(tokens, str):
         cursor.fail("tokenizer.ggml.tokens is not an array of strings")
     for name, kind in (("scores", float), ("token_type", int)):
         values = metadata.get(f"tokenizer.ggml.{name}")
         if values is None:
             continue
-        if not isinstance(values, list) or not all(type(v) is kind for v in values):
+        if not _array_of(values, kind):
             cursor.fail(f"tokenizer.ggml.{name} is not an array of {kind.__name__}")
         if len(values) != len(tokens):
             cursor.fail(f"there are {len(tokens)} tokens but {len(values)} entries in tokenizer.ggml.{name}")
@@ -303,19 +311,26 @@ def _check_tokenizer(cursor: _Cursor, header: GgufHeader) -> None:
 
 def _check_token_values(cursor: _Cursor, metadata: Mapping[str, Any], tokens: list[str]) -> None:
     types = metadata.get("tokenizer.ggml.token_type") or []
-    for token, kind in zip(tokens, types, strict=False):
-        if not 0 <= kind <= 6:
-            cursor.fail(f"token {token!r} has type {kind}, not 0 to 6")
-        if kind == 6 and not _BYTE_TOKEN.fullmatch(token):
-            cursor.fail(f"byte token {token!r} is not written <0xHH>")
+    for index, kind in enumerate(types):
+        if 0 <= kind < 6:
+            continue
+        if kind != 6:
+            cursor.fail(f"token {tokens[index]!r} has type {kind}, not 0 to 6")
+        if not _BYTE_TOKEN.fullmatch(tokens[index]):
+            cursor.fail(f"byte token {tokens[index]!r} is not written <0xHH>")
     for key, value in metadata.items():
         if not re.fullmatch(r"tokenizer\.ggml\.\w+_token_id", key) or value == 0xFFFFFFFF:  # -1: none
             continue
         if type(value) is not int or not 0 <= value < len(tokens):
             cursor.fail(f"{key} is {value}, but there are {len(tokens)} tokens")
     merges = metadata.get("tokenizer.ggml.merges", [])
-    if not isinstance(merges, list) or not all(isinstance(m, str) and " " in m[1:] for m in merges):
+    if not _array_of(merges, str) or not all(" " in m[1:] for m in merges):
         cursor.fail("tokenizer.ggml.merges is not an array of pairs written 'left right'")
+
+
+def _array_of(values: Any, kind: type) -> bool:
+    """Whether it is an array of that type: all values of one array have the same."""
+    return isinstance(values, list) and (not values or type(values[0]) is kind)
 
 
 def _check_shape_of_model(cursor: _Cursor, header: GgufHeader) -> None:

@@ -49,7 +49,7 @@ class Saved:
 
 
 def in_own_pages(state: bytes) -> memoryview:
-    """A copy that goes back to the system as a whole; on the heap, among all else, large values leave holes."""
+    """A copy that goes back to the system whole: on the heap, large values that come and go leave holes."""
     pages = mmap.mmap(-1, max(1, len(state)), access=mmap.ACCESS_COPY)
     pages[: len(state)] = state
     return memoryview(pages)[: len(state)].toreadonly()

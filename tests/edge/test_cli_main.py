@@ -14,7 +14,9 @@ import pytest
 
 from edge import __version__, errors
 from edge.cli import main as cli
-from edge.cli.main import VERBS, explained
+from edge.cli import verbs
+from edge.cli.main import explained
+from edge.cli.verbs import VERBS
 
 EDGE = (sys.executable, "-m", "edge.cli.main")
 
@@ -40,7 +42,7 @@ def test_help_lists_every_verb_without_importing_one() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for verb in VERBS:
         assert f"\n  {verb} " in done.stdout
-    assert done.stdout.splitlines()[-1] == "['edge.cli.main']"
+    assert done.stdout.splitlines()[-1] == "['edge.cli.main', 'edge.cli.verbs']"
 
 
 def test_help_answers_within_three_tenths_of_a_second_of_processor_time() -> None:
@@ -92,7 +94,7 @@ def test_every_error_leaves_with_its_own_code_and_one_line(
     def verb() -> None:
         raise kind("first\nsecond")
 
-    monkeypatch.setattr(cli, "plugins", lambda: {"boom": _Plugin(verb)})
+    monkeypatch.setattr(verbs, "plugins", lambda: {"boom": _Plugin(verb)})
     with pytest.raises(SystemExit) as left:
         cli.main(["boom"])
     assert left.value.code == kind.exit_code  # type: ignore[attr-defined]
@@ -105,7 +107,7 @@ def test_a_failure_that_nobody_foresaw_is_one_line_and_names_the_switch_for_more
     def verb() -> None:
         raise ZeroDivisionError("off")
 
-    monkeypatch.setattr(cli, "plugins", lambda: {"boom": _Plugin(verb)})
+    monkeypatch.setattr(verbs, "plugins", lambda: {"boom": _Plugin(verb)})
     monkeypatch.delenv("EDGE_DEBUG", raising=False)
     with pytest.raises(SystemExit) as left:
         cli.main(["boom"])
@@ -123,7 +125,7 @@ def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def verb() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "plugins", lambda: {"boom": _Plugin(verb)})
+    monkeypatch.setattr(verbs, "plugins", lambda: {"boom": _Plugin(verb)})
     with pytest.raises(SystemExit) as left:
         cli.main(["boom"])
     assert left.value.code == 130
@@ -158,15 +160,15 @@ def test_a_plugin_verb_is_listed_by_its_docstring_and_loaded_only_when_called(
         "print('imported')\n\n\ndef verb(count: int = 1) -> None:\n    '''Count.'''\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    plugin = EntryPoint("count", "noisy_plugin:verb", cli.PLUGINS)
-    assert cli.plugin_summary(plugin) == "Count."
+    plugin = EntryPoint("count", "noisy_plugin:verb", verbs.PLUGINS)
+    assert verbs.plugin_summary(plugin) == "Count."
     assert "noisy_plugin" not in sys.modules
 
 
 def test_a_plugin_cannot_replace_a_verb(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [EntryPoint("run", "os:getcwd", cli.PLUGINS)]
+    found = [EntryPoint("run", "os:getcwd", verbs.PLUGINS)]
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: found)
-    assert cli.plugins() == {}
+    assert verbs.plugins() == {}
 
 
 def test_importing_edge_is_cheap() -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import edge
 from edge import licences
-from edge.cli.main import app
+from edge.cli.verbs import app
 from edge.errors import IntegrityError, NotFoundError, UsageError
 from edge.formats import manifest as manifests
 from edge.formats.gguf import read_header
