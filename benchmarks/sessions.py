@@ -1,8 +1,8 @@
 """Many chats of one model at once against one: tokens per second, and whether they say the same.
 
-Job: N threads, each with a chat of its own, answer greedily for a while; the same prompts one after another;
-write results/sessions.json: `python -m benchmarks.sessions [BUNDLE] [--chats 8]`. Rounds alternate, so that a
-busy machine slows both alike. Ignorance: how the scheduler puts them together.
+Job: N threads, each with a chat of its own, answer all prompts greedily; the same one after another; write
+results/sessions.json: `python -m benchmarks.sessions [BUNDLE] [--chats 8]`. Rounds alternate, so that a busy
+machine slows both alike. Ignorance: how the scheduler puts them together.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import edge
@@ -38,28 +38,29 @@ def answer(model: edge.Model, prompt: str) -> tuple[str, int]:
     return reply.text, reply.usage.text_tokens
 
 
-def serial(model: edge.Model, prompts: list[str]) -> tuple[list[str], float]:
+def conversation(model: edge.Model, number: int) -> list[tuple[str, int]]:
+    """All prompts, each chat from another one on: so all chats are busy to the end, at different places."""
+    return [answer(model, PROMPTS[(number + i) % len(PROMPTS)]) for i in range(len(PROMPTS))]
+
+
+def serial(model: edge.Model, chats: int) -> tuple[list[str], float]:
     """Answers, and tokens per second."""
     began = time.perf_counter()
-    made = [answer(model, prompt) for prompt in prompts]
-    return [text for text, _ in made], sum(n for _, n in made) / (time.perf_counter() - began)
+    made = [conversation(model, number) for number in range(chats)]
+    return _rated(made, time.perf_counter() - began)
 
 
-def together(model: edge.Model, prompts: list[str]) -> tuple[list[str], float]:
-    """The same, each in a thread of its own."""
-    made: dict[int, tuple[str, int]] = {}
+def together(model: edge.Model, chats: int) -> tuple[list[str], float]:
+    """The same, each chat in a thread of its own."""
+    with ThreadPoolExecutor(chats) as pool:
+        began = time.perf_counter()
+        made = list(pool.map(lambda number: conversation(model, number), range(chats)))
+        return _rated(made, time.perf_counter() - began)
 
-    def one(i: int) -> None:
-        made[i] = answer(model, prompts[i])
 
-    threads = [threading.Thread(target=one, args=(i,)) for i in range(len(prompts))]
-    began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    spent = time.perf_counter() - began
-    return [made[i][0] for i in range(len(prompts))], sum(n for _, n in made.values()) / spent
+def _rated(made: list[list[tuple[str, int]]], seconds: float) -> tuple[list[str], float]:
+    answers = [one for chat in made for one in chat]
+    return [text for text, _ in answers], sum(tokens for _, tokens in answers) / seconds
 
 
 def natively(model: edge.Model, chats: int) -> float:
@@ -86,15 +87,14 @@ def main() -> None:
     parse.add_argument("bundle", nargs="?", default="pico")
     parse.add_argument("--chats", type=int, default=8)
     args = parse.parse_args()
-    prompts = [PROMPTS[i % len(PROMPTS)] for i in range(args.chats)]
     options = edge.EngineOptions(sequences=args.chats, cache_bytes=0)
     with edge.load(args.bundle, engine=options) as model:
-        serial(model, prompts)  # warm
+        serial(model, args.chats)  # warm
         alone, at_once, same = [], [], 0
         for _ in range(ROUNDS):
-            one, speed = serial(model, prompts)
+            one, speed = serial(model, args.chats)
             alone.append(speed)
-            many, speed = together(model, prompts)
+            many, speed = together(model, args.chats)
             at_once.append(speed)
             same += sum(a == b for a, b in zip(one, many, strict=True))
         native = natively(model, args.chats)
@@ -106,7 +106,7 @@ def main() -> None:
         "tokens per second, at once": round(statistics.median(at_once), 1),
         "ratio, median of rounds": round(ratio, 2), "wanted": 3.0,
         "ratio of the engine alone, one call for all": round(native, 2),
-        "equal answers": f"{same} of {ROUNDS * args.chats}",
+        "equal answers": f"{same} of {ROUNDS * args.chats * len(PROMPTS)}",
     }  # fmt: skip
     print(json.dumps(found, indent=1))
     atomic.write_bytes(RESULT, (json.dumps(found, indent=1) + "\n").encode())

@@ -69,11 +69,6 @@ def cpu_flags() -> frozenset[str]:
     return frozenset((platform.machine(),))
 
 
-def has_tiles() -> bool:
-    """Whether matrix tile shapes are a state of each thread here: x86 with AMX, or with unreadable flags."""
-    return bool(cpu_flags() & {"amx_tile", "x86_64", "AMD64"})
-
-
 def memory() -> tuple[int, int]:
     """Bytes of RAM in all, and available now, as the machine and the control groups grant; (0, 0) where the
     system does not say."""

@@ -1,6 +1,6 @@
 """The verbs of `edge`: a table, imported only when asked for, and plugin verbs by entry point.
 
-Job: which verbs there are, the help that lists them. Ignorance: what any verb does; no flag of any verb; errors.
+Job: which verbs there are, the help that lists them. Ignorance: what a verb does, its flags, errors.
 """
 
 from __future__ import annotations

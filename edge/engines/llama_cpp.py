@@ -30,7 +30,7 @@ from edge.engines.hidden_states import hidden_states
 from edge.engines.libmtmd import MediaEncoder
 from edge.engines.llama_batch import Batch
 from edge.engines.llama_native import LlamaTokenizer, abort_flag, complaint, library
-from edge.engines.own_thread import CallersThread, OwnThread
+from edge.engines.own_thread import OwnThread
 from edge.engines.positions import Positions
 from edge.engines.repacking import packs_again
 from edge.engines.thread_watch import ThreadWatch
@@ -79,7 +79,7 @@ class LlamaCppEngine:
         self.batch = max(self.sequences, self.most_verified, min(chosen.batch, self.context_length))
         self._fixed = chosen.threads
         self._context = self._open()
-        self._thread = OwnThread("llama.cpp") if hardware.has_tiles() else CallersThread()
+        self._thread = OwnThread("llama.cpp")
         self._flag, self.door = abort_flag(self._native, self._context), threading.RLock()
         self._finalizer = weakref.finalize(
             self, _free, self._native, self._context, self._model, self._thread, self._flag, self.door
@@ -373,7 +373,7 @@ def _free(
     native: Any,
     context: Any,
     model: Any,
-    thread: OwnThread | CallersThread,
+    thread: OwnThread,
     flag: Any,
     door: threading.RLock,
 ) -> None:

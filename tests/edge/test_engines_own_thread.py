@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from edge import hardware
 from edge.engines.llama_cpp import LlamaCppEngine
-from edge.engines.own_thread import CallersThread, OwnThread
+from edge.engines.own_thread import OwnThread
 from edge.options import EngineOptions
 
 # An int8 product of onnxruntime between two equal greedy runs of one int4 bundle, all on the main thread.
@@ -96,31 +95,19 @@ def test_an_int8_product_on_the_callers_thread_does_not_change_the_answers(tiny_
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(
-    ("flags", "tiles"),
-    [
-        ({"amx_tile"}, True),
-        ({"avx2"}, False),
-        ({"asimd"}, False),
-        ({"AMD64"}, True),
-        ({"arm64"}, False),
-    ],
-)
-def test_the_engine_takes_a_thread_of_its_own_where_tiles_are_a_thread_s_state(
-    flags: set[str], tiles: bool, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hardware, "cpu_flags", lambda: frozenset(flags))
+def test_whoever_calls_one_thread_computes(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[int] = set()
     engine = LlamaCppEngine(tiny_bundle / "decoder.gguf", EngineOptions(threads=1))
     decode = engine._native.llama_decode
     monkeypatch.setattr(
         engine._native, "llama_decode", lambda *given: (seen.add(threading.get_ident()), decode(*given))[1]
     )
+    callers = [threading.Thread(target=engine.step, args=([5],)) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+        caller.join()
     logits = engine.step([5])
     engine.close()
-    assert (seen == {threading.get_ident()}) is not tiles
+    assert len(seen) == 1
+    assert not seen & {threading.get_ident(), *(caller.ident for caller in callers)}
     assert logits.shape == (1, engine.vocab_size)
-
-
-def test_the_callers_thread_is_a_plain_call() -> None:
-    assert CallersThread().call(threading.get_ident) == threading.get_ident()
