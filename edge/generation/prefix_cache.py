@@ -30,6 +30,7 @@ LOST = 16  # tokens that a sequence must be about to lose to be kept in memory
 GAINED = 32  # tokens that must be saved for a state to be brought back
 GREW = 128  # tokens that must be new for a file to be written
 _FORM = 1  # of what is written; another number finds nothing of this one
+_OF_A_KEY, _BESIDE = 40, 4096  # bytes in memory beside a state: an int or more; name, proof, half a page
 _PROVEN = 8  # ids whose logits prove a state
 _TOLERANCE = 0.02  # of their spread: batches of other sizes round differently
 
@@ -46,6 +47,11 @@ class Saved:
     def name(self) -> str:
         """One for equal keys."""
         return hashlib.sha256(json.dumps(self.keys).encode()).hexdigest()[:32]
+
+    @property
+    def bytes(self) -> int:
+        """In memory, about."""
+        return len(self.state) + _OF_A_KEY * len(self.keys) + _BESIDE
 
 
 def in_own_pages(state: bytes) -> memoryview:
@@ -128,7 +134,7 @@ class PrefixCache:
         for name, other in list(self._recent.items()):
             if len(other.keys) < len(saved.keys) and saved.keys[: len(other.keys)] == other.keys:
                 self._recent.drop(name)
-        self._recent.put(saved.name, saved, len(saved.state))
+        self._recent.put(saved.name, saved, saved.bytes)
 
     def _saved(self, engine: Engine, held: Sequence[Key], sequence: int) -> Saved | None:
         """The sequence as it is; None where it is not what it should be, or cannot be proven later."""

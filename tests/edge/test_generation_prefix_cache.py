@@ -161,12 +161,12 @@ def test_a_state_that_does_not_come_back_is_computed_again_and_forgotten(fault: 
 
 
 def test_memory_is_bounded() -> None:
-    talk = Talk(PrefixCache(limit=2500))
+    talk = Talk(PrefixCache(limit=30_000))
     for seed in range(20):
         talk.answer(prompt((seed, 100)))
     kept = list(talk.cache._recent.items())
     assert 1 <= len(kept) < 20
-    assert sum(len(saved.state) for _, saved in kept) <= 2500
+    assert sum(saved.bytes for _, saved in kept) <= 30_000
 
 
 def test_a_longer_one_takes_the_place_of_its_beginning_in_memory() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import random
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import pytest
 
 from edge.errors import UsageError
+from edge.generation.shapes import pattern
+from edge.generation.shapes.automaton import Automaton, compiled
 from edge.generation.shapes.json_schema import machine
 from edge.generation.shapes.masks import Language, Matcher, Pieces
+from edge.generation.shapes.pushdown import Machine, Terminal
 from tests.json_validator import valid
 
 MERGED = [
@@ -360,3 +364,19 @@ def test_an_id_outside_of_the_language_is_refused() -> None:
     matcher = Matcher(Language(machine({"type": "integer"}), VOCABULARY))
     with pytest.raises(ValueError, match="leaves the language"):
         matcher.accept(ord("a"))
+
+
+def test_what_a_language_left_behind_goes_with_it() -> None:
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(one, Automaton) for one in gc.get_objects())
+
+    def used(number: int) -> None:
+        terminal = Terminal(compiled(pattern.parse(f"word {number}", whole=True)))
+        _ = Matcher(Language(Machine(terminal), VOCABULARY)).mask
+
+    used(0)
+    before = alive()
+    for number in range(1, 20):
+        used(number)
+    assert alive() == before

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,21 +45,22 @@ class Pieces:
         self._offsets = np.concatenate(([0], np.cumsum(self.lengths)[:-1])).astype(np.int64)
         first = self._flat[self._offsets] if len(known) else np.zeros(0, np.uint8)
         self._starts = np.searchsorted(first, np.arange(257))
-        self._within: dict[Place, Within] = {}
-        self._held = 0
+        # By automaton, then by the rest of a place: what the last language with it leaves, goes with it.
+        self._within: WeakKeyDictionary[Automaton, dict[tuple[Any, ...], Within]] = WeakKeyDictionary()
+        self._held = 0  # bytes that came since all was forgotten
 
     def within(self, place: Place) -> Within:
-        """What fits into a terminal from one of its states on; remembered."""
-        found = self._within.get(place)
+        """What fits into a terminal from one of its states on; remembered as long as its automaton lives."""
+        automaton, body, state, left, needed = place
+        found = self._within.get(automaton, {}).get(place[1:])
         if found is None:
-            automaton, body, state, left, needed = place
             free = (automaton, body, state, None, 0)
             found = self._walked(place) if place == free else self.within(free).limited(left, needed)
             self._held += 12 * len(found.inside.ids) + 100 * len(found.which)
             if self._held > _CACHE_BYTES:
                 self._within.clear()
                 self._held = 0
-            self._within[place] = found
+            self._within.setdefault(automaton, {})[place[1:]] = found
         return found
 
     def _walked(self, place: Place) -> Within:
