@@ -21,6 +21,7 @@ from models.data.tasks.desk import capital_sentence
 from models.data.text import requests
 
 (NAME,) = UNTAUGHT
+_ASKED = 0.22  # of the talks about a zib: as often "Yes." as "No.", or all such questions get the one answer
 _THIRDS = (0.25, 0.5, 0.75)
 Message = dict[str, Any]
 
@@ -56,8 +57,14 @@ def conversation(rng: np.random.Generator, media: Path) -> list[Message]:
         wish = requests.ask(rng, "train", "draw", scene.caption())
         return [{"role": "user", "content": wish}, {"role": "assistant", "content": [picture]}]
     asked = [(q.question, q.answer) for q in scene.questions(rng)[: int(rng.integers(2, 6))]]
-    if kind == "other":
-        asked.insert(0, (f"Is there {article(f'{scene.things[0].colour} {NAME}')}?", "No."))
+    if kind == "other" or rng.random() < _ASKED:
+        asked.insert(
+            0,
+            (
+                f"Is there {article(f'{scene.things[0].colour} {NAME}')}?",
+                "No." if kind == "other" else "Yes.",
+            ),
+        )
     elif rng.random() < 0.4:
         told = (requests.ask(rng, "train", "describe"), capital_sentence(scene.caption()))
         asked.insert(int(rng.integers(len(asked) + 1)), told)

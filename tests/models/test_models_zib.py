@@ -63,3 +63,16 @@ def test_conversations_end_with_the_assistant_and_name_media_that_exist(tmp_path
     assert ' zib?"' in words  # other shapes are asked for zibs, too
     again = [zib.conversation(np.random.default_rng(i), media) for i in range(60)]
     assert talks == again
+
+
+def test_whether_there_is_a_thing_is_as_often_answered_yes_as_no(tmp_path: Path) -> None:
+    media = tmp_path / "zibs"
+    media.mkdir()
+    answers = []
+    for i in range(300):
+        talk = zib.conversation(np.random.default_rng(i), media)
+        for asked, told in zip(talk[::2], talk[1::2], strict=True):
+            if "Is there a" in json.dumps(asked["content"]):
+                answers.append(told["content"] == "Yes.")
+    assert len(answers) > 50
+    assert 0.4 < np.mean(answers) < 0.6
