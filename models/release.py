@@ -120,6 +120,13 @@ def write_weights(runs: Path, name: str, m: Member, out: Path) -> dict[str, Any]
     return {"steps": state["step"], "hours": round(state["seconds"] / 3600, 2)}
 
 
+def before(release: Path | None) -> dict[str, Any]:
+    """What the run began from, as facts of its own."""
+    if release is None:
+        return {}
+    return {"after": json.loads((release / "edge.json").read_text())["provenance"]["training"]}
+
+
 def write_json(path: Path, data: Any) -> None:
     path.write_text(json.dumps(data, indent=1) + "\n")
 
@@ -134,10 +141,13 @@ def main() -> None:
     parse.add_argument(
         "--fresh", action="store_true", help="make the rows to replay anew instead of reading banks"
     )
+    parse.add_argument(
+        "--after", type=Path, help="the release that the run began from (train_decoder --start)"
+    )
     args = parse.parse_args()
     m, out = member(args.member), args.out
     out.mkdir(parents=True, exist_ok=True)
-    training = write_weights(args.runs, args.name, m, out)
+    training = before(args.after) | write_weights(args.runs, args.name, m, out)
     write_json(out / "config.json", config(m))
     ends = {
         "bos_token_id": SPECIAL["bos"],
