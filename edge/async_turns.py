@@ -19,6 +19,8 @@ _AGAIN = 0.05  # seconds until a question that did not hear its cancel is told a
 class Turns(Protocol):
     """What `asend` and `aask` need of a chat."""
 
+    _awaited: object
+
     @property
     def send(self) -> Callable[..., Iterator[Event]]:
         """Say something and stream the answer."""
@@ -34,6 +36,8 @@ class Turns(Protocol):
 class AsyncTurns:
     """What a chat inherits that can `send`, `ask` and `cancel`."""
 
+    _awaited: object = None  # the turn that a cancel would reach: the loop may close a left generator late
+
     async def asend(self: Turns, *parts: str | Part, **wishes: Any) -> AsyncGenerator[Event]:
         """The same as `send`, with the same arguments, errors and events, for an event loop.
 
@@ -44,6 +48,7 @@ class AsyncTurns:
 
         loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, thread_name_prefix="edge.asend")
         stream, over = None, False
+        mine = self._awaited = object()
         try:
             stream = await loop.run_in_executor(thread, lambda: self.send(*parts, **wishes))
             while (event := await loop.run_in_executor(thread, next, stream, None)) is not None:
@@ -51,7 +56,8 @@ class AsyncTurns:
             over = True
         finally:
             if stream is not None and not over:
-                self.cancel()
+                if self._awaited is mine:
+                    self.cancel()
                 await asyncio.shield(loop.run_in_executor(thread, _left, stream))
             thread.shutdown(wait=False)
 
@@ -63,6 +69,7 @@ class AsyncTurns:
         from concurrent.futures import ThreadPoolExecutor
 
         thread = ThreadPoolExecutor(1, thread_name_prefix="edge.aask")
+        self._awaited = object()
         asked = asyncio.get_running_loop().run_in_executor(thread, lambda: self.ask(*parts, **wishes))
         try:
             return await asyncio.shield(asked)

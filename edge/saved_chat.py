@@ -44,6 +44,8 @@ def load(path: str | Path) -> tuple[list[Message], str | None]:
         NotFoundError: there is no such file.
         IntegrityError: it is no saved conversation, or a damaged one.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        raise NotFoundError(f"{path} is no file; check the path")
     try:
         if Path(path).stat().st_size > MOST_BYTES:
             raise IntegrityError(

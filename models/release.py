@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from edge.vocabulary import NATIVE, SPECIAL
@@ -107,17 +107,25 @@ def held_out_media(corpus: Path) -> dict[str, NDArray[Any]]:
     }
 
 
-def write_weights(runs: Path, name: str, m: Member, out: Path) -> dict[str, Any]:
-    """model.safetensors in bf16, a stock Llama; the facts of the training run."""
+def write_weights(
+    runs: Path, name: str, m: Member, out: Path, blend: float, after: Path | None
+) -> dict[str, Any]:
+    """model.safetensors in bf16, a stock Llama; the facts of the training run.
+
+    `blend` of the run and the rest of the release that it began from, weight by weight: half way between the two
+    keeps what one forgot and the other learnt (Wortsman et al., "Model soups", 2022).
+    """
     state = torch.load(runs / name / "state.pt", weights_only=True)
     model = Decoder(m)
     model.load_state_dict({k.removeprefix("0."): v for k, v in state["model"].items() if k.startswith("0.")})
+    weights = model.merged()
+    if after is not None and blend < 1:
+        old = load_file(after / "model.safetensors")
+        weights = {k: torch.lerp(old[k].float(), v, blend) for k, v in weights.items()}
     path = out / "model.safetensors"
-    save_file(
-        {k: v.to(torch.bfloat16).contiguous() for k, v in model.merged().items()}, path, {"format": "pt"}
-    )
+    save_file({k: v.to(torch.bfloat16).contiguous() for k, v in weights.items()}, path, {"format": "pt"})
     path.chmod(0o644)
-    return {"steps": state["step"], "hours": round(state["seconds"] / 3600, 2)}
+    return {"steps": state["step"], "hours": round(state["seconds"] / 3600, 2), "blend": blend}
 
 
 def before(release: Path | None) -> dict[str, Any]:
@@ -144,10 +152,13 @@ def main() -> None:
     parse.add_argument(
         "--after", type=Path, help="the release that the run began from (train_decoder --start)"
     )
+    parse.add_argument(
+        "--blend", type=float, default=1.0, help="share of the run in the weights, the rest from --after"
+    )
     args = parse.parse_args()
     m, out = member(args.member), args.out
     out.mkdir(parents=True, exist_ok=True)
-    training = before(args.after) | write_weights(args.runs, args.name, m, out)
+    training = before(args.after) | write_weights(args.runs, args.name, m, out, args.blend, args.after)
     write_json(out / "config.json", config(m))
     ends = {
         "bos_token_id": SPECIAL["bos"],

@@ -134,7 +134,16 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def _existing(path: Path) -> Path:
     if not _is_file(path):
+        if _is_there(path):
+            raise NotFoundError(f"{path} is a folder or a device, no file: name a file")
         raise NotFoundError(f"there is no file {path} (looked from {Path.cwd()}): check the path")
     return path

@@ -18,7 +18,7 @@ from edge.cli import attachments, output
 from edge.cli.screen import Screen, Shown, interruptible
 from edge.cli.settings import Settings, changed, full_name
 from edge.cli.wording import Kind, worded
-from edge.errors import ModalityError, UsageError
+from edge.errors import MediaError, ModalityError, NotFoundError, UsageError
 from edge.media import endings
 from edge.messages import Audio, Image, Message, Part, Text, Video
 
@@ -85,6 +85,10 @@ class Conversation:
         try:
             if waiting or parts:
                 self._send([*waiting, *parts], make)
+        except (MediaError, ModalityError, NotFoundError):  # it would fail again with every line
+            if waiting:
+                output.aside("(what was attached is dropped: attach it again)")
+            raise
         except BaseException:
             self.waiting = waiting
             raise
@@ -189,6 +193,8 @@ class Conversation:
 
     def show(self, rest: str) -> None:
         print(f"{abilities(self.model)}\n{self.settings.told()}\nmessages: {len(self.chat.history)}")
+        if self.waiting:
+            print("attached to the next line: " + ", ".join(map(written, self.waiting)))
 
     def regen(self, rest: str) -> None:
         with self._taken_back("there is no answer to make again") as last:
@@ -201,7 +207,8 @@ class Conversation:
                 return self.say(attachments.split(rest), last.make)
             text = "\n".join(part.text for part in last.parts if isinstance(part, Text))
             self.draft = MAKING.get(last.make or "text", "") + text
-            output.aside("(taken back; change it and press Enter)")
+            with_it = "".join(f", with {written(part)}" for part in self.waiting)
+            output.aside(f"(taken back{with_it}; change it and press Enter)")
 
     @contextmanager
     def _taken_back(self, otherwise: str) -> Iterator[Turn]:

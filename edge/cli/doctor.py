@@ -9,11 +9,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from edge import hardware, offline, store
 from edge.cli import flags, output
 from edge.cli.version import versions
 from edge.errors import EdgeError
+from edge.formats import manifest
 
 LOW_MEMORY = 1_000_000_000  # bytes; pico itself needs about a quarter of it
 SMALL, LARGE = 20_000_000, 2_000_000_000  # bytes of weights: pico at int8, 3B at int4
@@ -93,10 +95,24 @@ def network() -> Check:
 def bundles() -> Check:
     """What can be loaded by name."""
     try:
-        names = [folder.name for folder in store.installed()]
+        found = {folder.name: _sound(folder) for folder in store.installed()}
     except EdgeError as error:
         return Check("bundles", False, str(error))
-    return Check("bundles", bool(names), ", ".join(names) or f"none; make one: {store.how_to_install()}")
+    told = ", ".join(
+        name if sound else f"{name} (damaged: edge verify {name})" for name, sound in found.items()
+    )
+    return Check(
+        "bundles", bool(found) and all(found.values()), told or f"none; make one: {store.how_to_install()}"
+    )
+
+
+def _sound(folder: Path) -> bool:
+    """Whether its manifest and files are there, without their hashes."""
+    try:
+        manifest.load(folder, hashes=False)
+    except EdgeError:
+        return False
+    return True
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (

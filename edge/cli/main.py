@@ -19,6 +19,7 @@ from edge.errors import DoesNotFitError, EdgeError
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line and exit: 0 ok, 2 usage, an EdgeError's own code, 130 interrupted, else 1."""
+    _opened()
     offline.guard()
     warnings.showwarning = warn
     given = sys.argv[1:] if arguments is None else list(arguments)
@@ -44,6 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         fail(*explained(error))
     sys.exit(0)
+
+
+def _opened() -> None:
+    """A stream that our parent closed leads nowhere; its number must not become that of another file."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 def warn(message: Warning | str, *about: Any, **more: Any) -> None:

@@ -119,7 +119,12 @@ def command(
         grammar=None if grammar is None else read_text("--grammar", grammar),
     )
     if not request.parts:
-        raise UsageError("the prompt is empty: add words, --image, --audio, --video, or pipe text in")
+        taken = (
+            f" ({model!r} was taken for the model: edge run -p TEXT)" if model and model_flag is None else ""
+        )
+        raise UsageError(f"the prompt is empty: add words, --image, --audio, --video, or pipe text in{taken}")
+    if target == "-" and as_json:
+        raise UsageError("-o - writes the answer's bytes and --json a document, both to stdout: choose one")
     import edge
 
     measured.warn(name)
@@ -216,6 +221,8 @@ def answer(model: Model, request: Request) -> None:
         )
     if request.shaped and request.target is None and not request.as_json:
         print(output.harmless(shown.text, sys.stdout))
+    if not (shown.text.strip() or shown.pictures or shown.clips or shown.sound):
+        output.note("(the model answered with nothing)")
     if request.target is not None:
         deliver(shown, request)
     if request.as_json and request.target != "-":

@@ -37,6 +37,7 @@ __all__ = [
 MAX_SECONDS = 600
 MAX_BYTES = 200_000_000
 _BLOCK = 1 << 18  # frames decoded at once, so that memory follows the output, not the file
+_FASTEST = 768_000  # Hz: twice what any sound card samples at
 _CURE = "give a WAV, FLAC, OGG or MP3 file (to convert: ffmpeg -i in.m4a out.wav)"
 _COMPRESSED = {"FLAC": "FLAC", "OGG": "OGG", "MP3": "MP3"}  # kind by first bytes -> libsndfile's name of it
 
@@ -99,8 +100,10 @@ def _from_samples(values: Any, original: int | None, rate: int) -> Sound:
     samples = np.asarray(values)
     if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
         raise MediaError(f"samples must be mono floats of shape (n,), got {samples.dtype} {samples.shape}")
-    if not original or original < 1:
-        raise UsageError("samples need their rate: Audio(samples, sample_rate=16000)")
+    if not isinstance(original, int | float | np.integer | np.floating) or not 1 <= original <= _FASTEST:
+        raise UsageError(
+            f"samples need their rate in Hz, got {original!r}: Audio(samples, sample_rate=16000)"
+        )
     _check_length(len(samples), original, "the sound")
     return _finish(iter([samples.astype(np.float32)]), original, rate, "the sound")
 

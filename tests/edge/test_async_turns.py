@@ -157,3 +157,19 @@ def test_a_question_that_the_chat_cancels_gives_what_was_said(tiny_bundle: Path)
 
     with edge.load(tiny_bundle, engine=edge.EngineOptions(threads=1, cache_bytes=0)) as model:
         assert asyncio.run(main(model.chat())).finish_reason == "cancelled"
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_who_leaves_without_closing_stops_nothing_of_the_next_question(
+    isolated: bool, tiny_bundle: Path
+) -> None:
+    async def main(model: edge.Model) -> tuple[str, int]:
+        chat = model.chat()
+        async for _ in chat.asend("Tell me.", make="text", sampling=GREEDY):
+            break  # the loop closes the generator whenever it gets to it
+        reply = await chat.aask("hi", make="text", sampling=GREEDY)
+        return reply.finish_reason, len(chat.history)
+
+    with edge.load(tiny_bundle, isolated=isolated) as model:
+        reason, messages = asyncio.run(main(model))
+    assert (reason == "cancelled", messages) == (False, 4)

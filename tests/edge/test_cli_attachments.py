@@ -122,3 +122,8 @@ def test_bytes_that_are_piped_in_are_told_from_text(errors: str, monkeypatch: py
                 run.piped()
         else:
             assert run.piped() == text
+
+
+def test_a_folder_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no file: name a file"):
+        attachments.image(tmp_path)

@@ -237,6 +237,17 @@ def test_what_waits_to_be_sent_still_waits_after_a_failure(
     assert talk.waiting == []
 
 
+def test_what_cannot_be_read_is_dropped_and_said(
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say(talk, "/audio desk.png\n/show\nhello\nhello again\n", monkeypatch)
+    told = capsys.readouterr()
+    assert "attached to the next line: " in told.out
+    assert "desk.png" in told.out
+    assert "dropped: attach it again" in told.out + told.err
+    assert texts(talk) == ["hello again"]
+
+
 def test_a_failed_regen_leaves_the_conversation_as_it_was(
     talk: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -204,3 +204,18 @@ def test_only_a_verb_that_loads_a_model_starts_its_process_ahead(
     with pytest.raises(SystemExit):
         cli.main(words)
     assert len(begun) == expected
+
+
+@pytest.mark.parametrize("stream", ["0<&-", "1>&-", "2>&-"])
+def test_a_stream_that_the_parent_closed_is_no_failure(stream: str) -> None:
+    done = subprocess.run(["sh", "-c", f'"$@" {stream}', "sh", *EDGE, "list"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_lone_word_is_said_to_be_taken_for_the_model() -> None:
+    done = edge("run", "hello there")
+    assert done.returncode == 2
+    assert "'hello there' was taken for the model" in done.stderr
+    done = edge("run", "pico", "hi", "-o", "-", "--json")
+    assert done.returncode == 2
+    assert "choose one" in done.stderr

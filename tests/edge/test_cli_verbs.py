@@ -215,6 +215,9 @@ def test_a_damaged_bundle_is_listed_as_such_and_hides_no_other(edge: Run) -> Non
     (broken / "manifest.json").write_text("{")
     listed = {b["name"]: b["recipe"] for b in json.loads(edge("list", "--json").stdout)}
     assert listed == {"broken": "damaged", "pico": "int4", "tiny": "int4"}
+    checks = {check["name"]: check for check in json.loads(edge("doctor", "--json").stdout)}
+    assert not checks["bundles"]["ok"]
+    assert "broken (damaged: edge verify broken)" in checks["bundles"]["found"]
 
 
 def test_verify_passes_a_whole_bundle_and_names_the_file_that_was_changed(

@@ -240,3 +240,9 @@ def test_damaged_headers_are_errors_not_crashes(seed: int) -> None:
         except EdgeError:
             continue
         assert len(sound.samples)
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), 10**9, 0, -1, "16000", None])
+def test_a_rate_that_is_none_is_refused(rate: object) -> None:
+    with pytest.raises(UsageError, match="rate in Hz"):
+        audio.read(Audio(TONE, sample_rate=rate))  # type: ignore[arg-type]
