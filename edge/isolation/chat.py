@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -65,6 +66,7 @@ class IsolatedChat(AsyncTurns):
         self._newest: Call | None = None  # the only one that may be open, or tell what the history is
         self._said = Message("user", ())  # by the newest call
         self._cancelled = False  # its turn
+        self._asking = threading.RLock()  # questions of several threads wait for one another
         self._ledger = Ledger(0)
         weakref.finalize(self, gone.append, number).atexit = False
 
@@ -78,8 +80,9 @@ class IsolatedChat(AsyncTurns):
         if wishes.get("schema") is not None:
             wishes["schema"] = described(wishes["schema"])[0]
         message = _message(parts)
-        reply = Replying(self, self._call("send", message, message.parts, wishes))
-        self._answer(reply.call)  # accepted, or refused
+        with self._asking:
+            reply = Replying(self, self._call("send", message, message.parts, wishes))
+            self._answer(reply.call)  # accepted, or refused
         return reply
 
     def ask(
@@ -98,12 +101,12 @@ class IsolatedChat(AsyncTurns):
         shape, build = (None, None) if schema is None else described(schema)
         box = _toolbox(tools) if tools else None
         message, done = _message(parts), list[ToolCall]()
-        call = self._call("ask", message, message.parts, {**wishes, "schema": shape}, box)
-        reply: Reply
-        if box is None:
-            reply = self._value(call)
-        else:
-            reply, ours = self._value(call, box, done)
+        with self._asking:
+            call = self._call("ask", message, message.parts, {**wishes, "schema": shape}, box)
+            value = self._value(call, box, done)
+        reply: Reply = value
+        if box is not None:
+            reply, ours = value
             mine = iter(done)
             calls = [next(mine) if our else one for our, one in zip(ours, reply.calls, strict=True)]
             reply = replace(reply, calls=tuple(calls))

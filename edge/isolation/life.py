@@ -22,7 +22,7 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO, cast
 
 from edge import children
-from edge.errors import CrashError, EdgeError
+from edge.errors import CrashError, EdgeError, EngineError
 from edge.isolation import frames
 from edge.isolation.protocol import Accepted, Done, Failed, Said, Wanted, Warned
 
@@ -58,7 +58,7 @@ class Call:
             if self.over:
                 self.inbox.put(None)  # for a finalizer that waits for the end too: it may run anywhere
             if frame is None:
-                raise CrashError(f"{self.life.epitaph}. What was said before is kept: ask again")
+                raise self.life.gone()
             return cast("Accepted | Said | Wanted | Done | Failed", frame)
 
 
@@ -104,7 +104,7 @@ class Life:
         frame = frames.packed(build(call.number))
         with self._lock:
             if self.dead:
-                raise CrashError(f"{self.epitaph}. What was said before is kept: ask again")
+                raise self.gone()
             self.calls[call.number] = call
         self._outbox.put(frame)
         return call
@@ -116,6 +116,12 @@ class Life:
     def carrying(self) -> bool:
         """Whether this is a thread that carries frames; a finalizer may run anywhere."""
         return threading.current_thread() in (self._thread, *self._others)
+
+    def gone(self) -> EngineError:
+        """What to raise where it cannot answer any more."""
+        if self._stopped:
+            return EngineError("the model is closed; load it again")
+        return CrashError(f"{self.epitaph}. What was said before is kept: ask again")
 
     def stop(self) -> None:
         """End it, and wait until it has ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import edge
+from edge.errors import EngineError
 from edge.isolation import life
 from edge.options import EngineOptions, SamplingOptions
 from tests.isolated import told, words
@@ -221,3 +223,21 @@ def test_a_transcript_goes_from_a_process_of_its_own_to_this_one_and_back(tiny_b
             said.append(again.ask("and the blue circle", make="text"))
         assert said[0].text == said[1].text
         assert said[0].usage.prompt_tokens == said[1].usage.prompt_tokens
+
+
+def test_questions_of_several_threads_wait_for_one_another(model: edge.Model) -> None:
+    chat = model.chat(sampling=SHORT)
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda number: chat.ask(f"{number}?", make="text"), range(4)))
+    assert "cancelled" not in {reply.finish_reason for reply in replies}
+    assert [message.role for message in chat.history] == ["user", "assistant"] * 4
+
+
+def test_a_model_that_is_closed_during_a_reply_says_so(tiny_bundle: Path) -> None:
+    model = edge.load(tiny_bundle, engine=ENGINE, isolated=True)
+    events = model.chat(sampling=LONG).send("Tell me all.", make="text")
+    next(events)
+    model.close()
+    with pytest.raises(EngineError, match="the model is closed"):
+        for _ in events:
+            pass
