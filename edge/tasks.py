@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from edge.errors import EdgeError
+from edge.errors import EdgeError, UsageError
 from edge.events import AudioChunk, ImageMade, TextDelta, VideoMade
 from edge.formats.manifest import Manifest
 from edge.messages import Audio, Image, Video
@@ -135,6 +135,8 @@ class Tasks(ABC):
         from edge.media import endings
 
         part = endings.part(Path(media)) if isinstance(media, str | Path) else media
+        if not isinstance(part, Image | Audio | Video):
+            raise UsageError(f"{media!r} is no picture, sound or clip: give a path, Image, Audio or Video")
         task = f"describe_{type(part).__name__.lower()}"
         return self._answer(part, prompt or self._worded(task), sampling)
 

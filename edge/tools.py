@@ -53,6 +53,8 @@ class Toolbox:
         Raises:
             UsageError: a function without a schema: an argument without a type, *args, two of one name.
         """
+        if callable(functions):
+            raise UsageError("tools are given as a list, also one alone: tools=[weather]")
         if not functions or limit < 1:
             raise UsageError("tools need at least one function and a limit of at least one call")
         self.limit = limit

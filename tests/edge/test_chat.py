@@ -290,3 +290,18 @@ def test_make_text_never_draws() -> None:
     chat, _ = talk([AUD, IMG, END])
     reply = chat.ask("hi", make="text")
     assert (reply.images, reply.audio) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "told"),
+    [
+        ({"make": "foo"}, "expected text, image, audio or video"),
+        ({"sampling": {"seed": 1}}, "expected edge.SamplingOptions"),
+        ({"tools": print}, "as a list"),
+    ],
+)
+def test_a_wish_of_the_wrong_type_is_a_usage_error(wishes: dict[str, Any], told: str) -> None:
+    chat, _ = talk()
+    with pytest.raises(UsageError, match=told):
+        chat.ask("hi", **wishes)
+    assert chat.history == []
