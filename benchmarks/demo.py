@@ -63,7 +63,7 @@ SCRIPT = (
     Turn("watch an animated WebP", "{describe_video}", ("clip.webp",), new_chat=True),
     Turn("watch an MP4", "{describe_video}", ("clip.mp4",), new_chat=True),
     Turn("draw a picture", "Draw a red circle.", make="image", new_chat=True),
-    Turn("change it", "Make it blue.", make="image"),
+    Turn("change it", "Change its color to yellow.", make="image"),
     Turn("draw two things", "Draw a red circle above a blue square.", make="image", new_chat=True),
     Turn("make a clip", "Make a video of a green square moving to the right.", make="video", new_chat=True),
     Turn("speak to a WAV", "Say: seven green birds", make="audio", new_chat=True),
