@@ -66,7 +66,7 @@ def rows(found: Fit) -> list[list[str]]:
     return [
         ["model", f"{found.model} on {found.engine}, {found.sequences} x {found.context} tokens"],
         *takes,
-        ["in all, at most", output.size(found.room.total)],
+        ["in all, without what it keeps", output.size(found.room.total)],
         [f"memory of {whose}", free],
         ["fits", "yes" if found.fits else "no"],
         ["largest context", f"{found.largest_context} tokens" if found.largest_context else "none"],
