@@ -60,18 +60,8 @@ def whole(command: list[str | Path], environment: dict[str, str]) -> float:
 def compared(model: Path, tool: Path, environment: dict[str, str]) -> dict[str, Any]:
     """Both ways by turns; medians, and the median of the ratios."""
     edge_run: list[str | Path] = [sys.executable, "-m", "edge.cli.main", "run", model, PROMPT, "-n", "4"]
-    theirs: list[str | Path] = [
-        tool,
-        "-m",
-        model,
-        "-p",
-        PROMPT,
-        "-n",
-        "4",
-        "-no-cnv",
-        "--no-display-prompt",
-        "--ignore-eos",
-    ]
+    quiet_words = ("-no-cnv", "--no-display-prompt", "--ignore-eos")
+    theirs: list[str | Path] = [tool, "-m", model, "-p", PROMPT, "-n", "4", *quiet_words]
     for command in (edge_run, theirs):  # warm: the disk, byte code, the probe of this machine
         first_byte(command, environment)
     pairs = [(first_byte(edge_run, environment), first_byte(theirs, environment)) for _ in range(ROUNDS)]

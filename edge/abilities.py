@@ -6,7 +6,7 @@ Ignorance: how media are read or made.
 
 from __future__ import annotations
 
-from edge.errors import ModalityError
+from edge.errors import ModalityError, UsageError
 from edge.generation.constraints import Kind
 from edge.messages import Message, Part
 from edge.wiring import Wiring
@@ -17,7 +17,10 @@ _WORDS = {"text": "text", "image": "pictures", "audio": "sound", "video": "video
 def check(wiring: Wiring, message: Message, make: Kind | None) -> None:
     """Raises:
     ModalityError: a part of the message that the model does not read, or `make` that it does not make.
+    UsageError: `make` is no modality.
     """
+    if make is not None and make not in _WORDS:
+        raise UsageError(f"make is {make!r}, expected text, image, audio or video")
     for part in message.parts:
         if kind_of(part) not in wiring.reads:
             raise _unable(wiring, "read", kind_of(part), wiring.reads)

@@ -192,8 +192,6 @@ class Chat(AsyncTurns):
         pattern: str | None = None,
         grammar: str | None = None,
     ) -> _Asked:
-        if make not in (None, "text", "image", "audio", "video"):
-            raise UsageError(f"make is {make!r}, expected text, image, audio or video")
         if not isinstance(sampling, SamplingOptions | None):
             raise UsageError(f"sampling is {sampling!r}, expected edge.SamplingOptions(temperature=0.7, ...)")
         message = Message("user", tuple(as_part(part) for part in parts))

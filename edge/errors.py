@@ -6,6 +6,8 @@ Ignorance: no I/O, imports nothing of ours, never formats a traceback.
 
 from __future__ import annotations
 
+CLOSED = "the model is closed; load it again"
+
 
 class EdgeError(Exception):
     """Base of all user-facing failures. The message says what happened and what to do next."""

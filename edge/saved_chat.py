@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -44,10 +45,11 @@ def load(path: str | Path) -> tuple[list[Message], str | None]:
         NotFoundError: there is no such file.
         IntegrityError: it is no saved conversation, or a damaged one.
     """
-    if Path(path).exists() and not Path(path).is_file():
-        raise NotFoundError(f"{path} is no file; check the path")
     try:
-        if Path(path).stat().st_size > MOST_BYTES:
+        facts = Path(path).stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise NotFoundError(f"{path} is no file; check the path")
+        if facts.st_size > MOST_BYTES:
             raise IntegrityError(
                 f"{path} is larger than {MOST_BYTES} bytes: no conversation is; check the path"
             )

@@ -119,7 +119,7 @@ def write_weights(
     model = Decoder(m)
     model.load_state_dict({k.removeprefix("0."): v for k, v in state["model"].items() if k.startswith("0.")})
     weights = model.merged()
-    if after is not None and blend < 1:
+    if after is not None:
         old = load_file(after / "model.safetensors")
         weights = {k: torch.lerp(old[k].float(), v, blend) for k, v in weights.items()}
     path = out / "model.safetensors"
@@ -156,6 +156,8 @@ def main() -> None:
         "--blend", type=float, default=1.0, help="share of the run in the weights, the rest from --after"
     )
     args = parse.parse_args()
+    if args.blend < 1 and args.after is None:
+        parse.error("--blend mixes with a release: name it by --after")
     m, out = member(args.member), args.out
     out.mkdir(parents=True, exist_ok=True)
     training = before(args.after) | write_weights(args.runs, args.name, m, out, args.blend, args.after)

@@ -7,7 +7,7 @@ Job: draw known compositions under each temperature and guidance, judged by prog
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,51 +20,33 @@ from models.data.pictures import scene_checker, scenes
 from models.evaluation.exam import GREEDY, heard
 from models.evaluation.scoring import word_errors
 
-Judge = Callable[[edge.SamplingOptions], tuple[float, ...]]
+TEMPERATURES = (0.0, 0.2, 0.4, 0.7)
+GUIDANCES = {"draw": (1.0, 2.0, 3.0, 4.0), "speak": (1.0, 1.5, 2.0)}
+TOP_K = {"draw": 128, "speak": 50}
+SHARES = {"draw": "colour and shape | everything", "speak": "words right"}
 FIRST = 70_000  # texts that no bank holds
 
 
-def drawing(model: Any, count: int) -> tuple[tuple[str, ...], list[edge.SamplingOptions], Judge]:
+def drawn(model: Any, count: int, options: edge.SamplingOptions) -> tuple[float, ...]:
     """Shares of drawings with the asked colours and shapes, and with everything as asked."""
-
-    def judged(options: edge.SamplingOptions) -> tuple[float, ...]:
-        got = []
-        for i in range(count):
-            scene = scenes.sample(np.random.default_rng((500, i)))
-            drawn = model.draw(scene.caption(), seed=i, sampling=options)
-            got.append(scene_checker.agrees(scene, np.asarray(drawn.pixels)))
-        return float(np.mean([g["colour"] and g["shape"] for g in got])), float(
-            np.mean([g["all"] for g in got])
-        )
-
-    tried = product((0.0, 0.2, 0.4, 0.7), (1.0, 2.0, 3.0, 4.0))
-    return (
-        ("colour and shape", "everything"),
-        [edge.SamplingOptions(temperature=t, guidance=g, top_k=128) for t, g in tried],
-        judged,
-    )
+    got = []
+    for i in range(count):
+        scene = scenes.sample(np.random.default_rng((500, i)))
+        picture = model.draw(scene.caption(), seed=i, sampling=options)
+        judged = scene_checker.agrees(scene, np.asarray(picture.pixels))
+        got.append((judged["colour"] and judged["shape"], judged["all"]))
+    return tuple(np.mean(got, axis=0))
 
 
-def speaking(
-    model: Any, count: int, corpus: Path
-) -> tuple[tuple[str, ...], list[edge.SamplingOptions], Judge]:
+def spoken(model: Any, count: int, options: edge.SamplingOptions, corpus: Path) -> tuple[float, ...]:
     """Share of the words that are heard again as they were said."""
-
-    def judged(options: edge.SamplingOptions) -> tuple[float, ...]:
-        wrong, words = 0, 0
-        for i in range(FIRST, FIRST + count):
-            text = items.own_voice(i, corpus)[0].text
-            said = model.speak(text, seed=i, sampling=options)
-            told = model.transcribe(heard(np.asarray(said.samples)), sampling=GREEDY)
-            wrong, words = wrong + word_errors(text, told), words + len(text.split())
-        return (1 - wrong / words,)
-
-    tried = product((0.0, 0.2, 0.4, 0.7), (1.0, 1.5, 2.0))
-    return (
-        ("words right",),
-        [edge.SamplingOptions(temperature=t, guidance=g, top_k=50) for t, g in tried],
-        judged,
-    )
+    wrong, words = 0, 0
+    for i in range(FIRST, FIRST + count):
+        text = items.own_voice(i, corpus)[0].text
+        said = model.speak(text, seed=i, sampling=options)
+        told = model.transcribe(heard(np.asarray(said.samples)), sampling=GREEDY)
+        wrong, words = wrong + word_errors(text, told), words + len(text.split())
+    return (1 - wrong / words,)
 
 
 def main() -> None:
@@ -76,14 +58,15 @@ def main() -> None:
     args = parse.parse_args()
     if args.what == "speak" and args.corpus is None:
         parse.error("speak needs --corpus")
+    judged = drawn if args.what == "draw" else partial(spoken, corpus=args.corpus)
+    print(
+        f"| temperature | guidance | {SHARES[args.what]} |\n|{'---:|' * (3 + SHARES[args.what].count('|'))}"
+    )
     with edge.load(args.bundle, engine=edge.EngineOptions(cache_bytes=0, threads=1)) as model:
-        names, settings, judged = (
-            drawing(model, args.items) if args.what == "draw" else speaking(model, args.items, args.corpus)
-        )
-        print(f"| temperature | guidance | {' | '.join(names)} |\n|---:|---:|{'---:|' * len(names)}")
-        for options in settings:
-            shares = " | ".join(f"{share * 100:.0f} %" for share in judged(options))
-            print(f"| {options.temperature} | {options.guidance} | {shares} |", flush=True)
+        for temperature, guidance in product(TEMPERATURES, GUIDANCES[args.what]):
+            options = edge.SamplingOptions(temperature=temperature, guidance=guidance, top_k=TOP_K[args.what])
+            shares = " | ".join(f"{share * 100:.0f} %" for share in judged(model, args.items, options))
+            print(f"| {temperature} | {guidance} | {shares} |", flush=True)
 
 
 if __name__ == "__main__":

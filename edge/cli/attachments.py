@@ -7,6 +7,7 @@ Ignorance: the bytes of any file (edge.media reads them), and what a model can d
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable
@@ -57,7 +58,7 @@ def video(path: Path) -> Video:
 
 def begins_with_path(line: str) -> bool:
     """Whether a line that starts with a slash names a file there, and is no command."""
-    return _PATH.match(line) is not None or _is_file(Path(line.split(maxsplit=1)[0]))
+    return _PATH.match(line) is not None or os.path.isfile(Path(line.split(maxsplit=1)[0]))
 
 
 def first_path(rest: str) -> tuple[Path, str]:
@@ -78,7 +79,7 @@ def first_path(rest: str) -> tuple[Path, str]:
 def dropped(pasted: str) -> str:
     """What a terminal pasted, ready for `split`: a file's bare path is quoted where it needs it."""
     path = pasted.strip()
-    if shlex.quote(path) == path or not _is_file(at_home(path)):
+    if shlex.quote(path) == path or not os.path.isfile(at_home(path)):
         return pasted
     return shlex.quote(path) + " "
 
@@ -127,23 +128,9 @@ def _plain(path: str) -> Path:
     return at_home(path)
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a long text is no name of a file
-        return False
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
-
-
 def _existing(path: Path) -> Path:
-    if not _is_file(path):
-        if _is_there(path):
+    if not os.path.isfile(path):  # never raises, as Path's own does: a long text is no name of a file
+        if os.path.exists(path):
             raise NotFoundError(f"{path} is a folder or a device, no file: name a file")
         raise NotFoundError(f"there is no file {path} (looked from {Path.cwd()}): check the path")
     return path

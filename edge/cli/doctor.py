@@ -9,13 +9,12 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from edge import hardware, offline, store
 from edge.cli import flags, output
+from edge.cli.list import described
 from edge.cli.version import versions
 from edge.errors import EdgeError
-from edge.formats import manifest
 
 LOW_MEMORY = 1_000_000_000  # bytes; pico itself needs about a quarter of it
 SMALL, LARGE = 20_000_000, 2_000_000_000  # bytes of weights: pico at int8, 3B at int4
@@ -95,24 +94,16 @@ def network() -> Check:
 def bundles() -> Check:
     """What can be loaded by name."""
     try:
-        found = {folder.name: _sound(folder) for folder in store.installed()}
+        found = [described(folder) for folder in store.installed()]
     except EdgeError as error:
         return Check("bundles", False, str(error))
-    told = ", ".join(
-        name if sound else f"{name} (damaged: edge verify {name})" for name, sound in found.items()
-    )
-    return Check(
-        "bundles", bool(found) and all(found.values()), told or f"none; make one: {store.how_to_install()}"
-    )
-
-
-def _sound(folder: Path) -> bool:
-    """Whether its manifest and files are there, without their hashes."""
-    try:
-        manifest.load(folder, hashes=False)
-    except EdgeError:
-        return False
-    return True
+    damaged = {bundle["name"] for bundle in found if "problem" in bundle}
+    told = [
+        f"{b['name']} (damaged: edge verify {b['name']})" if b["name"] in damaged else b["name"]
+        for b in found
+    ]
+    none = f"none; make one: {store.how_to_install()}"
+    return Check("bundles", bool(found) and not damaged, ", ".join(told) or none)
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (

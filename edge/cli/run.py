@@ -225,7 +225,7 @@ def answer(model: Model, request: Request) -> None:
         output.note("(the model answered with nothing)")
     if request.target is not None:
         deliver(shown, request)
-    if request.as_json and request.target != "-":
+    if request.as_json:
         output.as_json(described(model, shown))
 
 

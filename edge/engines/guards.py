@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge.errors import DoesNotFitError, EngineError
+from edge.errors import CLOSED, DoesNotFitError, EngineError
 from edge.segments import Segment
-
-CLOSED = "the model is closed; load it again"
 
 
 def require_open(alive: bool, sequence: int, sequences: int) -> None:

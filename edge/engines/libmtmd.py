@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.engines.guards import CLOSED
 from edge.engines.llama_native import complaint, media_library
-from edge.errors import DoesNotFitError, EngineError, IntegrityError, MediaError
+from edge.errors import CLOSED, DoesNotFitError, EngineError, IntegrityError, MediaError
 from edge.segments import EmbeddingSegment, Segment, TokenSegment
 
 Call = Callable[..., Any]  # run a function and its arguments on the engine's thread

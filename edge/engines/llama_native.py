@@ -19,8 +19,7 @@ from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from typing import Any
 
-from edge.engines.guards import CLOSED
-from edge.errors import EngineError
+from edge.errors import CLOSED, EngineError
 
 _SPACES = (" ", "▁")  # SentencePiece writes the first as the second
 _complaints: deque[str] = deque(maxlen=4)

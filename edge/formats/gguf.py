@@ -159,9 +159,8 @@ class _Cursor:
         self.fits(count, 8, f"strings of {what}")
         while len(found) < count:
             window, at = self.file.read(_WINDOW), 0
-            with contextlib.suppress(
-                struct.error, UnicodeDecodeError
-            ):  # its end; what is wrong is told below
+            # What ends the window, and what is wrong, is read once more below.
+            with contextlib.suppress(struct.error, UnicodeDecodeError):
                 while len(found) < count:
                     end = at + 8 + length_at(window, at)[0]
                     if end > len(window):

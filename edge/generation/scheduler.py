@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from edge.engines.base import Engine, Interrupted, Logits, Verifies
-from edge.engines.guards import CLOSED
-from edge.errors import EngineError
+from edge.errors import CLOSED, EngineError
 from edge.generation.prefix_cache import PrefixCache
 from edge.generation.slots import Line, Slot, Slots
 from edge.segments import Segment, TokenSegment

@@ -22,7 +22,7 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO, cast
 
 from edge import children
-from edge.errors import CrashError, EdgeError, EngineError
+from edge.errors import CLOSED, CrashError, EdgeError, EngineError
 from edge.isolation import frames
 from edge.isolation.protocol import Accepted, Done, Failed, Said, Wanted, Warned
 
@@ -120,7 +120,7 @@ class Life:
     def gone(self) -> EngineError:
         """What to raise where it cannot answer any more."""
         if self._stopped:
-            return EngineError("the model is closed; load it again")
+            return EngineError(CLOSED)
         return CrashError(f"{self.epitaph}. What was said before is kept: ask again")
 
     def stop(self) -> None:

@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 from edge import offline
-from edge.errors import CrashError, EngineError, UsageError
+from edge.errors import CLOSED, CrashError, EngineError, UsageError
 from edge.isolation.life import Life, started
 from edge.isolation.protocol import Do, Done, Failed, Load, Loaded
 from edge.options import EngineOptions
@@ -42,7 +42,7 @@ class Supervisor:
         """
         with self._lock:
             if self._closed:
-                raise EngineError("the model is closed; load it again")
+                raise EngineError(CLOSED)
             if os.getpid() != self._owner:
                 raise UsageError("a forked process cannot use its parent's model; load the model in it")
             if self._life is not None and self._life.dead:

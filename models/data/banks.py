@@ -82,7 +82,8 @@ class Bank:
         return self.first + int(rng.integers(len(self)))
 
     def _of(self, name: str, number: int) -> NDArray[Any]:
-        at = number - self.first
+        if (at := number - self.first) < 0:
+            raise IndexError(f"item {number} of a bank that begins at {self.first}")
         end = int(self._ends[at])
         return self._arrays[name][end - int(self._arrays["lengths"][at]) : end]
 

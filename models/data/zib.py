@@ -58,13 +58,8 @@ def conversation(rng: np.random.Generator, media: Path) -> list[Message]:
         return [{"role": "user", "content": wish}, {"role": "assistant", "content": [picture]}]
     asked = [(q.question, q.answer) for q in scene.questions(rng)[: int(rng.integers(2, 6))]]
     if kind == "other" or rng.random() < _ASKED:
-        asked.insert(
-            0,
-            (
-                f"Is there {article(f'{scene.things[0].colour} {NAME}')}?",
-                "No." if kind == "other" else "Yes.",
-            ),
-        )
+        question = f"Is there {article(f'{scene.things[0].colour} {NAME}')}?"
+        asked.insert(0, (question, "No." if kind == "other" else "Yes."))
     elif rng.random() < 0.4:
         told = (requests.ask(rng, "train", "describe"), capital_sentence(scene.caption()))
         asked.insert(int(rng.integers(len(asked) + 1)), told)

@@ -167,6 +167,7 @@ def test_memory_is_bounded() -> None:
     kept = list(talk.cache._recent.items())
     assert 1 <= len(kept) < 20
     assert sum(saved.bytes for _, saved in kept) <= 30_000
+    assert sum(len(saved.state) for _, saved in kept) <= 2500
 
 
 def test_a_longer_one_takes_the_place_of_its_beginning_in_memory() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -29,6 +28,7 @@ _MAX_STATES = 50_000
 # Of a terminal: its automaton, the state between two characters (or -1), the state; and of a counted string:
 # characters that may still come (None = any number), and that must.
 Place = tuple[Automaton, int, int, int | None, int]
+Inside = tuple[int, int, int | None, int]  # the same, of a known automaton
 
 
 class Pieces:
@@ -46,7 +46,7 @@ class Pieces:
         first = self._flat[self._offsets] if len(known) else np.zeros(0, np.uint8)
         self._starts = np.searchsorted(first, np.arange(257))
         # By automaton, then by the rest of a place: what the last language with it leaves, goes with it.
-        self._within: WeakKeyDictionary[Automaton, dict[tuple[Any, ...], Within]] = WeakKeyDictionary()
+        self._within: WeakKeyDictionary[Automaton, dict[Inside, Within]] = WeakKeyDictionary()
         self._held = 0  # bytes that came since all was forgotten
 
     def within(self, place: Place) -> Within:
