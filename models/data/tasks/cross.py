@@ -15,7 +15,7 @@ from models.data.tasks.pictures import MADE
 
 
 def asked_aloud(desk: Desk, row: Row, rng: np.random.Generator) -> None:
-    """A spoken question about a picture, or a spoken wish for one."""
+    """A spoken question about a picture, often typed ones after it, or a spoken wish for one."""
     number = desk.banks["asked"].any(rng)
     spoken, _ = items.asked(number, desk.corpus, desk.split)
     clip = desk.banks["asked"].sound(number)
@@ -28,3 +28,6 @@ def asked_aloud(desk: Desk, row: Row, rng: np.random.Generator) -> None:
         return
     row.user(*((picture, voice) if rng.random() < 0.8 else (voice, picture)))
     row.assistant((spoken.answer, weigh(spoken.answer)))
+    for typed in scene.questions(rng)[: int(rng.integers(0, 4))]:
+        row.user(typed.question)
+        row.assistant((typed.answer, weigh(typed.answer)))

@@ -44,11 +44,11 @@ def read(desk: Desk, row: Row, rng: np.random.Generator, kind: str) -> None:
 
 
 def _asked(shown: items.Picture, rng: np.random.Generator, kind: str) -> list[tuple[str, str]]:
-    """One to five questions; what the kind is about (the name, the writing) is always among them."""
+    """Three to eight questions (the picture costs more ids than all of them); of what the kind is about, the first, and one or two others."""
     asked = shown.questions(rng)
     core = [q for q in asked if q.kind in ("emoji", "ocr", "value", "trend")][: 1 + int(rng.random() < 0.3)]
     rest = [q for q in asked if q not in core]
-    chosen = core + rest[: int(rng.integers(1, 3 if core else 6))]
+    chosen = core + rest[: int(rng.integers(1, 3) if core else rng.integers(3, 9))]
     return [(chosen[i].question, chosen[i].answer) for i in rng.permutation(len(chosen))]
 
 
