@@ -47,6 +47,9 @@ def drawn(bank: str, number: int, corpus: Path, split: Split = "train") -> list[
         picture, rng = items.picture(bank, number, corpus, split)
         pixels = picture.draw(rng, SIDE)
         return [through_a_camera(pixels, rng) if split == "train" and rng.random() < PHOTOGRAPHED else pixels]
+    if bank == "sounding":
+        thing, rng = items.sounding(number, split)
+        return [thing.picture.draw(rng, SIDE)]
     if bank == "clips":
         clip, rng = items.clip(number, split)
         return clip.draw(rng, SIDE)
@@ -128,7 +131,7 @@ def _tell(bank: str, chunk: int) -> None:
 
 def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__)
-    parse.add_argument("bank", choices=[*PICTURES, "edits", "comparisons", "clips", *SOUNDS])
+    parse.add_argument("bank", choices=[*PICTURES, "edits", "comparisons", "sounding", "clips", *SOUNDS])
     parse.add_argument("--count", type=int, required=True)
     parse.add_argument(
         "--first", type=int, default=0, help="number of the first item: a run that goes on sees others"

@@ -13,10 +13,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.data import sounding as seen_and_heard
 from models.data.banks import seeded
 from models.data.clips import clips
 from models.data.clips.clips import Clip
-from models.data.pictures import comparisons, edits, kinds, scenes
+from models.data.pictures import comparisons, edits, kinds
 from models.data.pictures.picture import Picture
 from models.data.sounds import microphone, music, recordings, utterances, voices
 from models.data.sounds.voices import Delivery, Emotion
@@ -78,6 +79,12 @@ def sound(number: int, split: Split = "train") -> tuple[music.Sound, np.random.G
     return music.sample(rng, split), rng
 
 
+def sounding(number: int, split: Split = "train") -> tuple[seen_and_heard.Sounding, np.random.Generator]:
+    """A picture of a thing, and the sound it makes."""
+    rng = seeded(f"sounding/{split}", number)
+    return seen_and_heard.sample(rng, split), rng
+
+
 def recording(number: int, corpus: Path, split: Split = "train") -> tuple[str, NDArray[np.float32]]:
     rng = seeded(f"recordings/{split}", number)
     return recordings.sample(rng, known_recordings(corpus, split))
@@ -95,11 +102,13 @@ def speech(number: int, corpus: Path, split: Split = "train") -> tuple[Spoken, n
 
 
 def own_voice(number: int, corpus: Path, split: Split = "train") -> tuple[Spoken, np.random.Generator]:
-    """What pico says itself: utterances, and captions of pictures."""
+    """What pico says itself: utterances, and captions of scenes that a bank of pictures holds."""
     rng = seeded(f"own_voice/{split}", number)
     text = utterances.sample(rng, split, lexicon(corpus)).text
     if rng.random() < 0.2:
-        text = _spoken(scenes.sample(rng, split).caption())
+        scene = int(rng.integers(ASKABLE))
+        shown, _ = picture("scenes", scene, corpus, split)
+        return Spoken(_spoken(shown.caption()), OWN_VOICE, scene=scene), rng
     return Spoken(text, OWN_VOICE), rng
 
 

@@ -78,6 +78,11 @@ class Exam:
         reply = self.model.chat().ask(*parts, make="image", sampling=edge.SamplingOptions(seed=seed))
         return np.asarray(reply.images[0].pixels)
 
+    def sound(self, *parts: Any, seed: int) -> tuple[str, edge.Audio]:
+        """What is said and what is heard in answer to the parts, sampled as the bundle says."""
+        reply = self.model.chat().ask(*parts, make="audio", sampling=edge.SamplingOptions(seed=seed))
+        return str(reply.text), heard(np.asarray(reply.audio.samples))
+
     def picture(
         self, kind: str, number: int, split: Split = "heldout"
     ) -> tuple[Picture, edge.Image, np.random.Generator]:

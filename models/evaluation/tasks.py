@@ -13,6 +13,7 @@ from typing import NamedTuple
 from models.evaluation import (
     clips,
     codecs,
+    cross,
     fairness,
     hearing,
     making,
@@ -53,6 +54,9 @@ TASKS: dict[str, Task] = {
     "clips watched": Task(clips.watching, "video"),
     "clips made": Task(clips.animations, "", "video"),
     "next frame": Task(clips.next_frames, "video image", "image"),
+    "pictures told aloud": Task(cross.told_aloud, "image audio", "audio"),
+    "sounds of pictures": Task(cross.sounds_of_pictures, "image audio", "audio"),
+    "sound tracks": Task(cross.sound_tracks, "video audio"),
     "sums": Task(text.sums),
     "chat": Task(text.chat),
     "knowledge": Task(text.knowledge),

@@ -11,7 +11,7 @@ from tests.models import tiny_corpus
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 torch = pytest.importorskip("torch")
-PICTURES = {"scenes": 1, "emoji": 1, "lettering": 1, "charts": 1, "edits": 2, "comparisons": 2}
+PICTURES = {"scenes": 1, "emoji": 1, "lettering": 1, "charts": 1, "edits": 2, "comparisons": 2, "sounding": 1}
 SOUNDS = ("speech", "own_voice", "recordings", "moods", "sounds", "asked")
 
 

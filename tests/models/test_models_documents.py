@@ -22,7 +22,7 @@ class RandomBank:
         self.name, self.corpus, self.rng = name, corpus, np.random.default_rng(0)
 
     def any(self, rng: np.random.Generator) -> int:
-        return int(rng.integers(40))
+        return int(rng.integers(2000))
 
     def codes(self, number: int) -> NDArray[np.uint16]:
         from models.data import items

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -198,6 +199,16 @@ def sample(rng: np.random.Generator, split: Split = "train", *, top: int | None 
             is_seen(t.emoji, background) for t in picture.things
         ):
             return picture  # fmt: skip
+
+
+def sample_of(rng: np.random.Generator, some: Sequence[Emoji], split: Split = "train") -> EmojiPicture:
+    """One emoji out of some."""
+    while True:
+        picture = _one(rng, some[int(rng.integers(len(some)))], say(rng, *_PAPERS))
+        if _is_held_out(picture) == (split == "heldout") and is_seen(
+            picture.things[0].emoji, picture.background
+        ):
+            return picture
 
 
 def _is_held_out(picture: EmojiPicture) -> bool:

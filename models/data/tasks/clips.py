@@ -15,7 +15,7 @@ from models.data.tasks.pictures import MADE
 from models.data.text import requests
 
 
-def _clip(desk: Desk, rng: np.random.Generator) -> tuple[items.Clip, list[Span], Span]:
+def clip_of(desk: Desk, rng: np.random.Generator) -> tuple[items.Clip, list[Span], Span]:
     """A clip of the bank, its frames as pictures, and the whole as a span."""
     number = desk.banks["clips"].any(rng)
     shown, _ = items.clip(number, desk.split)
@@ -26,7 +26,7 @@ def _clip(desk: Desk, rng: np.random.Generator) -> tuple[items.Clip, list[Span],
 
 def watch(desk: Desk, row: Row, rng: np.random.Generator) -> None:
     """Questions about a clip, sometimes a description among them."""
-    shown, _, span = _clip(desk, rng)
+    shown, _, span = clip_of(desk, rng)
     turns = [(q.question, q.answer) for q in shown.questions(rng)[: int(rng.integers(3, 9))]]
     if rng.random() < 0.5:
         told = (requests.ask(rng, desk.split, "describe_video"), capital_sentence(shown.caption()))
@@ -38,7 +38,7 @@ def watch(desk: Desk, row: Row, rng: np.random.Generator) -> None:
 
 def animate(desk: Desk, row: Row, rng: np.random.Generator) -> None:
     """A clip from words."""
-    shown, _, span = _clip(desk, rng)
+    shown, _, span = clip_of(desk, rng)
     if rng.random() < 0.1:
         row.null()
     else:
@@ -48,7 +48,7 @@ def animate(desk: Desk, row: Row, rng: np.random.Generator) -> None:
 
 def go_on(desk: Desk, row: Row, rng: np.random.Generator) -> None:
     """The first frames as pictures; the next one is drawn."""
-    shown, frames, _ = _clip(desk, rng)
+    shown, frames, _ = clip_of(desk, rng)
     known = shown.continuation(rng)
     if known is None:
         return animate(desk, row, rng)

@@ -27,6 +27,10 @@ WAYS: dict[str, tuple[str, ...]] = {
         "What can you see here?", "What is shown here?", "Please describe the image.", "Tell me about this picture.", "Give me a caption.", "What is in the image?", "Put this picture into words.", "Can you describe this?",
         "Write a caption for this picture.", "What am I looking at?", "Explain what the picture shows.", "Say what you see.", "Caption this.", "What do you see in the picture?", "Could you tell me what is in this image?", "Look at this. What is it?",
     ),
+    "describe_aloud": (
+        "Describe the picture aloud.", "Tell me aloud what you see.", "Say aloud what is in the picture.", "Describe this with your voice.", "What do you see? Say it aloud.", "Read the picture to me aloud.",
+        "Let me hear what is in the picture.", "Use your voice: what does the picture show?", "Describe this image aloud, please.", "Speak: what is in this picture?", "I cannot see. Tell me aloud what is there.", "Say in words that I can hear what the picture shows.",
+    ),
     "emoji": (
         "Which emoji is this?", "Name this emoji.", "What is this emoji called?", "What is the name of this emoji?", "What does this emoji show?", "Tell me the name of the emoji.", "Do you know this emoji?", "What emoji do you see?",
         "Name the emoji in the picture.", "Which emoji do I show you?", "What is this little picture called?", "Can you name this emoji?", "How is this emoji called?", "Emoji name?", "Please name the emoji.", "What is this symbol?",
