@@ -1,6 +1,6 @@
 """Teach a checkpoint something new. `python -m models.finetune CHECKPOINT DATA.jsonl -o OUT`
 
-Job: conversations into batches, LoRA (or all weights) trained on what the assistant says, old conversations replayed, the result
+Job: conversations into batches, LoRA (or all weights) trained on what the assistant says, old conversations kept as they were, the result
 written: OUT/adapter.gguf, and with --merge or --full OUT/checkpoint. A killed run goes on where it stopped.
 Ignorance: how a line becomes ids (models.data.conversations), how an adapter is written (models.lora).
 """
@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from edge import atomic
 from edge.errors import EdgeError, UsageError
-from models import checkpoints, lora
+from models import checkpoints, lora, retention
 from models.batching import cut, width
 from models.data import replay
 from models.data.conversations import Reader, Row
@@ -70,13 +70,14 @@ def finetune(
     chosen = _checked(settings or Settings())
     base = open_checkpoint(folder)
     reader = Reader(base)
-    new, replayed = reader.read(data), reader.read(old) if old else []
+    new = reader.read(data)
+    replayed = [replace(row, known=True) for row in reader.read(old)] if old else []
     _claim(out, base, chosen, [data, *([old] if old else [])])
     seed_everything(chosen.seed)
-    model = checkpoints.load(base)
+    model, before = checkpoints.load(base), checkpoints.load(base).requires_grad_(False)
     adapted = None if chosen.full else lora.attach(model, chosen.rank, chosen.alpha)
     codes = min((block.base for block in reader.vocabulary.blocks), default=reader.vocabulary.size)
-    facts = train(model, adapted, plan(new, replayed, chosen), out, chosen.peak, codes)
+    facts = train(model, before, adapted, plan(new, replayed, chosen), out, chosen.peak, codes)
     made = write(
         base, model, adapted, out, chosen, {"conversations": len(new), "replayed": len(replayed), **facts}
     )
@@ -108,13 +109,14 @@ def plan(new: Sequence[Row], old: Sequence[Row], settings: Settings) -> list[lis
 
 def train(
     model: checkpoints.Plain,
+    before: checkpoints.Plain,
     adapted: lora.Adapted | None,
     batches: list[list[Row]],
     out: Path,
     lr: float,
     codes: int,
 ) -> dict[str, Any]:
-    """Run through all batches; what it cost. The state is saved every minute. Ids from `codes` on are media."""
+    """Run through all batches, `before` being the model as it was; what it cost. The state is saved every minute. Ids from `codes` on are media."""
     learned = model if adapted is None else nn.ParameterList(p for m in adapted.values() for p in (m.a, m.b))
     opt, kind = optimizer(learned, lr, weight_decay=0.01), faster_type()
     run, saved = Run(out, len(batches), lr), time.monotonic()
@@ -123,8 +125,9 @@ def train(
     for batch in batches[run.step :]:
         rate = run.set_rate(opt, warmup=0.05)
         ids, weights = padded(batch)
+        known = torch.tensor([row.known for row in batch])
         with torch.autocast("cpu", kind, enabled=kind != torch.float32):
-            loss, nats, _ = model.loss(ids, weights)
+            loss, nats = retention.loss(model, before, ids, weights, known)
         opt.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(learned.parameters(), 1.0)

@@ -44,6 +44,7 @@ class Row:
 
     ids: NDArray[np.int64]
     weights: NDArray[np.float32]  # 0 = read only
+    known: bool = False  # taught before: the model as it was is the teacher, not the data
     unprompted: Row | None = None  # the same medium after the empty prompt, which guidance compares with
 
 
@@ -124,7 +125,7 @@ class Reader:
         if self.vocabulary.null is None or not made:
             return row
         empty = Turn("user", (TokenSegment((self.vocabulary.null,)),))
-        return Row(row.ids, row.weights, self._laid_out([empty, turns[-1]]))
+        return Row(row.ids, row.weights, unprompted=self._laid_out([empty, turns[-1]]))
 
     def _laid_out(self, turns: Sequence[Turn]) -> Row:
         """The ids as the runtime has them when it answers each assistant's turn, and then the answer."""

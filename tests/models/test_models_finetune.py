@@ -160,6 +160,38 @@ def test_replay_takes_its_share_and_every_new_conversation_is_seen_in_every_epoc
     assert {i for token, i in seen if token == 2} == set(range(7))
 
 
+def test_new_rows_learn_what_they_say_and_known_rows_what_was_believed() -> None:
+    from models.decoder import Decoder
+    from models.family import Member
+    from models.retention import loss
+
+    torch.manual_seed(0)
+    member = Member("tiny", 128, 1, 2, 1, 96, 16640, 64)
+    model, before = Decoder(member).eval(), Decoder(member).eval()
+    before.load_state_dict(model.state_dict())
+    ids = torch.randint(0, 300, (3, 12))
+    weights = torch.ones(ids.shape)
+    weights[:, :5] = 0
+    known, none = torch.tensor([False, True, True]), torch.zeros(3, dtype=torch.bool)
+    plain, nats = loss(model, before, ids, weights, none)
+    assert plain.item() == pytest.approx(model.loss(ids, weights, z=0.0)[0].item(), rel=1e-5)
+    mixed, again = loss(model, before, ids, weights, known)
+    assert torch.equal(nats, again)
+    assert mixed.item() == pytest.approx(
+        nats[:7].sum().item() / 21, rel=1e-5
+    )  # nothing moved: nothing to keep
+    with torch.no_grad():
+        before.model.norm.weight *= 1.5
+    kept, _ = loss(model, before, ids, weights, ~none)
+    kept.backward()
+    assert kept.item() > 0.001
+    with torch.no_grad():  # a step down the slope brings the model nearer to what it was
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                parameter -= 0.05 * parameter.grad
+    assert loss(model, before, ids, weights, ~none)[0].item() < kept.item()
+
+
 def test_nothing_is_written_for_bad_data(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,7 +27,7 @@ def clip_of(desk: Desk, rng: np.random.Generator) -> tuple[items.Clip, list[Span
 def watch(desk: Desk, row: Row, rng: np.random.Generator) -> None:
     """Questions about a clip, sometimes a description among them."""
     shown, _, span = clip_of(desk, rng)
-    turns = [(q.question, q.answer) for q in shown.questions(rng)[: int(rng.integers(3, 9))]]
+    turns = [(q.question, q.answer) for q in shown.questions(rng)[: int(rng.integers(2, 7))]]
     if rng.random() < 0.5:
         told = (requests.ask(rng, desk.split, "describe_video"), capital_sentence(shown.caption()))
         turns.insert(int(rng.integers(len(turns) + 1)), told)

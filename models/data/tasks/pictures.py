@@ -28,7 +28,7 @@ def picture(desk: Desk, kind: str, rng: np.random.Generator) -> tuple[items.Pict
 
 
 def read(desk: Desk, row: Row, rng: np.random.Generator, kind: str) -> None:
-    """Questions about one picture, sometimes a description among them.
+    """Questions about one picture, sometimes a description among them or alone.
 
     Mostly without it: where it is given, later answers can be read off it instead of the picture.
     """
@@ -36,6 +36,8 @@ def read(desk: Desk, row: Row, rng: np.random.Generator, kind: str) -> None:
     turns = _asked(shown, rng, kind)
     if rng.random() < 0.4:
         told = (requests.ask(rng, desk.split, "describe"), capital_sentence(shown.caption()))
+        if rng.random() < 0.4:
+            turns.clear()
         turns.insert(int(rng.integers(len(turns) + 1)), told)
     for i, (question, answer) in enumerate(turns):
         parts = [question] if i else ([span, question] if rng.random() < 0.7 else [question, span])
@@ -44,11 +46,11 @@ def read(desk: Desk, row: Row, rng: np.random.Generator, kind: str) -> None:
 
 
 def _asked(shown: items.Picture, rng: np.random.Generator, kind: str) -> list[tuple[str, str]]:
-    """Three to eight questions (the picture costs more ids than all of them); of what the kind is about, the first, and one or two others."""
+    """One to six questions; what the kind is about (the name, the writing) is always among them."""
     asked = shown.questions(rng)
     core = [q for q in asked if q.kind in ("emoji", "ocr", "value", "trend")][: 1 + int(rng.random() < 0.3)]
     rest = [q for q in asked if q not in core]
-    chosen = core + rest[: int(rng.integers(1, 3) if core else rng.integers(3, 9))]
+    chosen = core + rest[: int(rng.integers(1, 3) if core else rng.integers(2, 7))]
     return [(chosen[i].question, chosen[i].answer) for i in rng.permutation(len(chosen))]
 
 
