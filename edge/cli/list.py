@@ -19,7 +19,15 @@ def command(as_json: flags.Json = False) -> None:
     if not found:
         return output.note(f"no bundles yet; make one: {store.how_to_install()}")
     rows = [
-        [b["name"], b["recipe"], output.size(b["bytes"]), b["reads"], b["makes"], b["path"]] for b in found
+        [
+            b["name"],
+            b["recipe"],
+            output.size(b["bytes"]),
+            " ".join(b["reads"]),
+            " ".join(b["makes"]),
+            b["path"],
+        ]
+        for b in found
     ]
     return output.table(["name", "recipe", "size", "reads", "makes", "path"], rows)
 
@@ -29,11 +37,13 @@ def described(folder: Path) -> dict[str, Any]:
     try:
         known = manifest.load(folder, hashes=False)
     except EdgeError as error:
-        return dict.fromkeys(("reads", "makes"), "") | {
+        return {
             "name": folder.name,
             "path": str(folder),
             "recipe": "damaged",
             "bytes": 0,
+            "reads": [],
+            "makes": [],
             "problem": str(error),
         }
     return {
@@ -41,6 +51,6 @@ def described(folder: Path) -> dict[str, Any]:
         "path": str(folder),
         "recipe": str(known.recipe.get("name", "")),
         "bytes": sum(entry.bytes for entry in known.files.values()),
-        "reads": " ".join(known.modalities["in"]),
-        "makes": " ".join(known.modalities["out"]),
+        "reads": list(known.modalities["in"]),
+        "makes": list(known.modalities["out"]),
     }
