@@ -76,7 +76,10 @@ MaxTokens = Annotated[
     int | None, typer.Option("-n", "--max-tokens", metavar="N", min=1, help="New text tokens at most.")
 ]
 Context = Annotated[
-    int | None, typer.Option("-c", "--context", metavar="N", min=16, help="Context length in tokens.")
+    int | None,
+    typer.Option(
+        "-c", "--context", metavar="N", min=16, help="Context length in tokens, at most the bundle's own."
+    ),
 ]
 Threads = Annotated[
     int | None, typer.Option("-t", "--threads", metavar="N", min=1, help="Compute threads; default: chosen.")
