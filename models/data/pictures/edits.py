@@ -57,7 +57,7 @@ def sample_edit(rng: np.random.Generator, split: Split = "train") -> Edit:
     """A random edit. In training neither scene is novel; in the held-out split the scene to be made is."""
     while True:
         before = sample(rng, split if rng.random() < 0.5 else "train")
-        made = _EDITS[int(rng.choice(len(_EDITS), p=_SHARES))](before, rng)
+        made = _EDITS[int(rng.choice(len(_EDITS), p=_TAUGHT if split == "train" else _SHARES))](before, rng)
         if made and made.after != before and made.after.sound and made.after.novel == (split == "heldout"):
             return made
 
@@ -102,7 +102,16 @@ def _recolour(scene: Scene, rng: np.random.Generator) -> Edit | None:
     if not meant:
         return None
     things = meant.changed(scene, lambda t: replace(t, colour=colour))
-    ask = say(rng, "Make {x} {c}.", "Color {x} {c}.", "Paint {x} {c}.", "Change {x} to {c}.", "Turn {x} {c}.")
+    ask = say(
+        rng,
+        "Make {x} {c}.",
+        "Make {x} {c}.",
+        "Make {x} {c}.",
+        "Color {x} {c}.",
+        "Paint {x} {c}.",
+        "Change {x} to {c}.",
+        "Turn {x} {c}.",
+    )
     return _edit("colour", scene, _fill(ask, meant.called, c=colour), meant.tell(f"now {colour}"), *things)
 
 
@@ -249,3 +258,15 @@ _EDITS: tuple[Callable[[Scene, np.random.Generator], Edit | None], ...] = (
     _recolour, _reshape, _retexture, _resize, _move, _swap, _add, _remove, _number, _ground,
 )  # fmt: skip
 _SHARES = (0.1, 0.07, 0.1, 0.11, 0.13, 0.09, 0.19, 0.08, 0.08, 0.05)
+_TAUGHT = (
+    0.24,
+    0.06,
+    0.08,
+    0.1,
+    0.11,
+    0.07,
+    0.17,
+    0.07,
+    0.06,
+    0.04,
+)  # "make it green" is what people ask first
