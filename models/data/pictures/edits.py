@@ -102,16 +102,8 @@ def _recolour(scene: Scene, rng: np.random.Generator) -> Edit | None:
     if not meant:
         return None
     things = meant.changed(scene, lambda t: replace(t, colour=colour))
-    ask = say(
-        rng,
-        "Make {x} {c}.",
-        "Make {x} {c}.",
-        "Make {x} {c}.",
-        "Color {x} {c}.",
-        "Paint {x} {c}.",
-        "Change {x} to {c}.",
-        "Turn {x} {c}.",
-    )
+    make = ["Make {x} {c}."] * 3
+    ask = say(rng, *make, "Color {x} {c}.", "Paint {x} {c}.", "Change {x} to {c}.", "Turn {x} {c}.")
     return _edit("colour", scene, _fill(ask, meant.called, c=colour), meant.tell(f"now {colour}"), *things)
 
 
@@ -258,15 +250,5 @@ _EDITS: tuple[Callable[[Scene, np.random.Generator], Edit | None], ...] = (
     _recolour, _reshape, _retexture, _resize, _move, _swap, _add, _remove, _number, _ground,
 )  # fmt: skip
 _SHARES = (0.1, 0.07, 0.1, 0.11, 0.13, 0.09, 0.19, 0.08, 0.08, 0.05)
-_TAUGHT = (
-    0.24,
-    0.06,
-    0.08,
-    0.1,
-    0.11,
-    0.07,
-    0.17,
-    0.07,
-    0.06,
-    0.04,
-)  # "make it green" is what people ask first
+# in training: "make it green" is what people ask first
+_TAUGHT = (0.24, 0.06, 0.08, 0.1, 0.11, 0.07, 0.17, 0.07, 0.06, 0.04)
