@@ -26,10 +26,19 @@ class _Desk:
         self.outcome: tuple[Any, BaseException | None] = (None, None)
         self.work, self.worker = os.pipe()  # read end, write end
         self.done, self.finisher = os.pipe()
+        self._callers = [self.worker, self.done]
+
+    def leave(self) -> None:
+        """The thread's side: its last outcome can still be read."""
+        os.close(self.work)
+        os.close(self.finisher)
 
     def close(self) -> None:
-        for end in (self.work, self.worker, self.done, self.finisher):
-            os.close(end)
+        """The callers' side, after the thread's; more than once does no harm."""
+        while self._callers:
+            os.close(self._callers.pop())
+
+    __del__ = close  # stopped from its own thread, nobody else does
 
 
 class OwnThread:
@@ -55,6 +64,8 @@ class OwnThread:
             try:
                 os.read(desk.done, 1)
                 break
+            except OSError:
+                raise  # no signal: there is nothing to wait for
             except BaseException as signal:  # wait on, or the next call would find this one's result
                 interrupt = signal
         result, error = desk.outcome
@@ -69,6 +80,7 @@ class OwnThread:
         os.write(self._desk.worker, _WAKE)
         if self._thread is not threading.current_thread():  # a collector may finalize an engine here, too
             self._thread.join()
+            self._desk.close()
 
 
 def _serve(desk: _Desk) -> None:
@@ -79,4 +91,4 @@ def _serve(desk: _Desk) -> None:
         except BaseException as error:
             desk.outcome = (None, error)
         os.write(desk.finisher, _WAKE)
-    desk.close()
+    desk.leave()
