@@ -11,23 +11,23 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 import edge
-from edge import atomic
+from edge import atomic, hardware
 from edge.segments import TokenSegment
 from models.data import items
 from models.data.sounds import voices
 from models.evaluation.exam import GREEDY, Exam, heard
-from models.evaluation.rows import Row, difference, ratio_of_pairs
+from models.evaluation.rows import difference, ratio_of_pairs
 from models.evaluation.scoring import word_errors
 
 RESULT = Path(__file__).parent / "results" / "waveform.json"
 Samples = NDArray[np.float32]
+WAVEFORM, CODES = "own voice, Griffin-Lim", "own voice, handed over as codes"
 
 
 def own_codes(model: edge.Model, text: str, seed: int) -> tuple[int, ...]:
@@ -39,39 +39,27 @@ def own_codes(model: edge.Model, text: str, seed: int) -> tuple[int, ...]:
     return ids[ids.index(block.opener) : ids.index(block.closer) + 1]
 
 
-def understood(model: edge.Model, samples: Samples, text: str) -> tuple[int, int]:
-    """(word errors, words)."""
-    return word_errors(text, model.transcribe(heard(samples), sampling=GREEDY)), len(text.split())
-
-
-def ways(exam: Exam) -> dict[str, Callable[[int, str], tuple[int, int]]]:
-    """By name: item number and text -> (word errors, words)."""
+def misheard(exam: Exam, number: int, text: str) -> dict[str, tuple[int, int]]:
+    """(word errors, words) of one text, by the way that it went."""
     codec = exam.model.wiring.frontends["audio"]
+    teacher, own = voices.say(text, items.OWN_VOICE), own_codes(exam.model, text, number)
+
+    def understood(samples: Samples) -> tuple[int, int]:
+        return word_errors(text, exam.model.transcribe(heard(samples), sampling=GREEDY)), len(text.split())
 
     def through(ids: tuple[int, ...]) -> Samples:
         return np.asarray(codec.decode(ids[1:-1]), np.float32)
 
-    def as_codes(number: int, text: str) -> tuple[int, int]:
-        ids, encode = own_codes(exam.model, text, number), codec.encode
-        codec.encode = lambda _: TokenSegment(ids)
-        try:
-            return understood(exam.model, np.zeros(16000, np.float32), text)
-        finally:
-            codec.encode = encode
-
-    def teacher(text: str) -> Samples:
-        return voices.say(text, items.OWN_VOICE)
-
-    return {
-        "the teacher's voice": lambda _, text: understood(exam.model, teacher(text), text),
-        "the teacher's voice, codec and Griffin-Lim": lambda _, text: understood(
-            exam.model, through(codec.encode(heard(teacher(text))).ids), text
-        ),
-        "own voice, Griffin-Lim": lambda number, text: understood(
-            exam.model, through(own_codes(exam.model, text, number)), text
-        ),
-        "own voice, handed over as codes": as_codes,
+    made = {
+        "the teacher's voice": understood(teacher),
+        "the teacher's voice, codec and Griffin-Lim": understood(through(codec.encode(heard(teacher)).ids)),
+        WAVEFORM: understood(through(own)),
     }
+    encode, codec.encode = codec.encode, lambda _: TokenSegment(own)
+    try:
+        return made | {CODES: understood(teacher)}
+    finally:
+        codec.encode = encode
 
 
 def main() -> None:
@@ -83,23 +71,15 @@ def main() -> None:
     with edge.load(args.bundle, engine=edge.EngineOptions(cache_bytes=0)) as model:
         exam = Exam(model, args.corpus, args.texts)
         texts = [(n, items.own_voice(n, args.corpus, "heldout")[0].text) for n in exam.numbers(1)]
-        rows = {
-            name: ratio_of_pairs(name, [way(*item) for item in texts], "less")
-            for name, way in ways(exam).items()
-        }
-    gain = bound(rows["own voice, handed over as codes"], rows["own voice, Griffin-Lim"])
+        found = [misheard(exam, *item) for item in texts]
+    rows = {name: ratio_of_pairs(name, [scored[name] for scored in found], "less") for name in found[0]}
     result = {
-        "machine": platform.processor() or platform.machine(), "texts": args.texts,
+        "machine": f"{platform.machine()}, {len(hardware.affinity())} processors", "texts": args.texts,
         "word_errors": {name: row.to_dict()["value"] for name, row in rows.items()},
-        "codes_less_griffin_lim": gain,
+        "codes_less_griffin_lim": [round(value, 4) for value in difference(rows[CODES], rows[WAVEFORM])],
     }  # fmt: skip
     atomic.write_bytes(RESULT, (json.dumps(result, indent=1) + "\n").encode())
     print(json.dumps(result, indent=1))
-
-
-def bound(codes: Row, waveform: Row) -> list[float]:
-    """The difference with its 95 % interval."""
-    return [round(value, 4) for value in difference(codes, waveform)]
 
 
 if __name__ == "__main__":

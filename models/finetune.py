@@ -8,6 +8,7 @@ Ignorance: how a line becomes ids (models.data.conversations), how an adapter is
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import json
 import sys
@@ -74,7 +75,8 @@ def finetune(
     replayed = [replace(row, known=True) for row in reader.read(old)] if old else []
     _claim(out, base, chosen, [data, *([old] if old else [])])
     seed_everything(chosen.seed)
-    model, before = checkpoints.load(base), checkpoints.load(base).requires_grad_(False)
+    model = checkpoints.load(base)
+    before = copy.deepcopy(model).requires_grad_(False)
     adapted = None if chosen.full else lora.attach(model, chosen.rank, chosen.alpha)
     codes = min((block.base for block in reader.vocabulary.blocks), default=reader.vocabulary.size)
     facts = train(model, before, adapted, plan(new, replayed, chosen), out, chosen.peak, codes)

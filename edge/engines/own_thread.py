@@ -64,8 +64,6 @@ class OwnThread:
             try:
                 os.read(desk.done, 1)
                 break
-            except OSError:
-                raise  # no signal: there is nothing to wait for
             except BaseException as signal:  # wait on, or the next call would find this one's result
                 interrupt = signal
         result, error = desk.outcome

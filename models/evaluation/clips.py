@@ -21,7 +21,8 @@ from models.evaluation.scoring import agreement, slots
 MOTION = ("direction", "speed", "order")
 
 
-def _shown(number: int) -> tuple[Clip, edge.Video, np.random.Generator]:
+def shown(number: int) -> tuple[Clip, edge.Video, np.random.Generator]:
+    """A held-out clip, what the model is shown, and the generator that drew it."""
     clip, rng = items.clip(number, "heldout")
     return clip, edge.Video(np.stack(clip.draw(rng))), rng
 
@@ -31,7 +32,7 @@ def watching(exam: Exam) -> list[Row]:
     scored, exact = [], []
     hits: dict[bool, list[bool]] = defaultdict(list)  # by whether it is about motion or order
     for number in exam.numbers(0.2):
-        clip, video, rng = _shown(number)
+        clip, video, rng = shown(number)
         truth, told = slots(clip.caption()), slots(exam.model.describe(video, sampling=GREEDY))
         scored.append(agreement(truth, told))
         exact.append(truth == told)
@@ -72,8 +73,8 @@ def next_frames(exam: Exam) -> list[Row]:
             return None
         before, after = known
         seed = int(rng.integers(2**32))
-        shown = [edge.Image(scene.draw(np.random.default_rng(seed))) for scene in before]
-        made = exam.drawing(*shown, exam.request("next_frame", number), seed=number)
+        frames = [edge.Image(scene.draw(np.random.default_rng(seed))) for scene in before]
+        made = exam.drawing(*frames, exam.request("next_frame", number), seed=number)
         return agrees(after, made, fixed=True)["all"]
 
     return [share("next frame drawn: everything in its place", list(exam.found(0.1, about)))]

@@ -195,20 +195,23 @@ def sample(rng: np.random.Generator, split: Split = "train", *, top: int | None 
         first = _another(rng, set(), top)
         background = say(rng, *_PAPERS)
         picture = _one(rng, first, background) if rng.random() < 0.8 else _two(rng, first, background, top)
-        if _is_held_out(picture) == (split == "heldout") and all(
-            is_seen(t.emoji, background) for t in picture.things
-        ):
-            return picture  # fmt: skip
+        if _belongs(picture, split):
+            return picture
 
 
 def sample_of(rng: np.random.Generator, some: Sequence[Emoji], split: Split = "train") -> EmojiPicture:
     """One emoji out of some."""
     while True:
         picture = _one(rng, some[int(rng.integers(len(some)))], say(rng, *_PAPERS))
-        if _is_held_out(picture) == (split == "heldout") and is_seen(
-            picture.things[0].emoji, picture.background
-        ):
+        if _belongs(picture, split):
             return picture
+
+
+def _belongs(picture: EmojiPicture, split: Split) -> bool:
+    """Whether it is of the split, and everything in it can be seen."""
+    return _is_held_out(picture) == (split == "heldout") and all(
+        is_seen(thing.emoji, picture.background) for thing in picture.things
+    )
 
 
 def _is_held_out(picture: EmojiPicture) -> bool:

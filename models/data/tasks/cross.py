@@ -10,11 +10,11 @@ import numpy as np
 from models.data import items
 from models.data.banks import Sound
 from models.data.pictures import kinds
-from models.data.rows import Row, Span, audio, image
+from models.data.rows import Row, audio, image
 from models.data.tasks import sounds
 from models.data.tasks.clips import clip_of
 from models.data.tasks.desk import Desk, capital_sentence, weigh
-from models.data.tasks.pictures import MADE
+from models.data.tasks.pictures import MADE, numbered
 from models.data.text import requests
 
 
@@ -24,8 +24,7 @@ def asked_aloud(desk: Desk, row: Row, rng: np.random.Generator) -> None:
     spoken, _ = items.asked(number, desk.corpus, desk.split)
     clip = desk.banks["asked"].sound(number)
     voice = audio(clip.codes, clip.phonemes)
-    scene, _ = items.picture("scenes", spoken.scene, desk.corpus, desk.split)
-    picture = _scene(desk, spoken.scene)
+    scene, picture = numbered(desk, "scenes", spoken.scene)
     if spoken.task == "draw":
         row.user(voice)
         row.assistant((picture, MADE))
@@ -43,7 +42,8 @@ def told_aloud(desk: Desk, row: Row, rng: np.random.Generator) -> None:
     while (scene := items.own_voice(number := bank.any(rng), desk.corpus, desk.split)[0].scene) < 0:
         pass
     clip = bank.sound(number)
-    row.user(_scene(desk, scene), requests.ask(rng, desk.split, "describe_aloud"))
+    _, picture = numbered(desk, "scenes", scene)
+    row.user(picture, requests.ask(rng, desk.split, "describe_aloud"))
     row.assistant((clip.text, 2.0), (audio(clip.codes, clip.phonemes), sounds.MADE))
 
 
@@ -72,11 +72,6 @@ def watch_with_sound(desk: Desk, row: Row, rng: np.random.Generator) -> None:
         about = asked[int(at)]
         row.user(*((about.question,) if i else (span, audio(bank.sound(track).codes), about.question)))
         row.assistant((about.answer, weigh(about.answer)))
-
-
-def _scene(desk: Desk, number: int) -> Span:
-    shown, _ = items.picture("scenes", number, desk.corpus, desk.split)
-    return image(desk.banks["scenes"].codes(number)[0], kinds.labels(shown))
 
 
 def _effect(desk: Desk, name: str, rng: np.random.Generator) -> Sound:

@@ -22,7 +22,11 @@ NULL = 0.1  # of the drawings have no prompt: guidance needs them
 
 def picture(desk: Desk, kind: str, rng: np.random.Generator) -> tuple[items.Picture, Span]:
     """A picture of the bank, and its span with labels."""
-    number = desk.banks[kind].any(rng)
+    return numbered(desk, kind, desk.banks[kind].any(rng))
+
+
+def numbered(desk: Desk, kind: str, number: int) -> tuple[items.Picture, Span]:
+    """The picture of that number, and its span with labels."""
     shown, _ = items.picture(kind, number, desk.corpus, desk.split)
     return shown, image(desk.banks[kind].codes(number)[0], kinds.labels(shown))
 
